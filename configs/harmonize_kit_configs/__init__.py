@@ -1,0 +1,1 @@
+"""Presets of harmonize_kit as YAML files, one folder a command."""

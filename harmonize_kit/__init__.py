@@ -1,0 +1,1 @@
+"""Harmonization of multi-scanner imaging studies: extract, fit and apply, judge."""

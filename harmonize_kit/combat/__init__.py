@@ -1,0 +1,1 @@
+"""ComBat: a feature table in, a fitted harmonizer out, harmonized tables from it."""

@@ -1,0 +1,114 @@
+"""One tree of errors, by stage; each message says what was expected, what came, what to do.
+
+Two families differ in what they stop. An :class:`InputError` stops the run before any case is
+touched. A :class:`CaseError` stops one case: the others go on, and its reason code becomes a row
+of ``failures.csv``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+class HarmonizeError(Exception):
+    """Root of every error this package raises on purpose."""
+
+
+class InputError(HarmonizeError):
+    """What the user gave cannot be worked with; nothing was started."""
+
+
+class ConfigError(InputError):
+    """A parameter file, preset or option is misspelt, of the wrong type or out of range."""
+
+
+class TableError(InputError):
+    """A cohort, covariate or feature table is not what its role requires."""
+
+
+class CovariateError(InputError):
+    """A covariate is missing, of the wrong kind, or holds a level or value that cannot be used."""
+
+
+class DesignError(InputError):
+    """Site and covariates cannot be told apart, or there are too few subjects to estimate them."""
+
+
+class UnseenSiteError(InputError):
+    """A model meets a site it was not fitted on."""
+
+
+class NotFittedError(InputError, ValueError, AttributeError):
+    """An estimator is asked to transform before it was fitted."""
+
+
+class IntegrityError(HarmonizeError):
+    """A saved model or result is damaged, tampered with, or from a newer version."""
+
+
+class DependencyError(HarmonizeError):
+    """An optional package is missing, or another package answers to its name."""
+
+
+class NothingSucceededError(HarmonizeError):
+    """Every case failed, so there is no product."""
+
+
+class CaseError(HarmonizeError):
+    """One case cannot be processed.
+
+    Parameters
+    ----------
+    code : str
+        Reason code of the command-line contract, such as ``GEOMETRY`` or ``EMPTY_MASK``.
+    message : str
+        One sentence: expected, got, what to do.
+    """
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(code, message)
+        self.code = code
+        self.message = message
+
+    def __str__(self) -> str:
+        return self.message
+
+
+class ImageError(CaseError):
+    """An image or mask file is missing, damaged, or not a three-dimensional image."""
+
+
+class GeometryError(CaseError):
+    """Image and mask do not lie on one grid."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__("GEOMETRY", message)
+
+    def __reduce__(self) -> tuple[type[GeometryError], tuple[str]]:
+        return (type(self), (self.message,))
+
+
+class MaskError(CaseError):
+    """A mask is empty, lacks a label, or holds no labels at all."""
+
+
+class ExtractionError(CaseError):
+    """The region of interest was read, but features could not be computed from it."""
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """Return a sentence naming the closest known name, or listing what is known.
+
+    Examples
+    --------
+    >>> did_you_mean("binWidht", ["binWidth", "label"])
+    "Did you mean 'binWidth'?"
+    """
+    names = [str(item) for item in known]
+    lowered = {item.lower(): item for item in reversed(names)}
+    close = get_close_matches(name.lower(), lowered, n=1, cutoff=0.6)
+    if close:
+        return f"Did you mean '{lowered[close[0]]}'?"
+    shown = ", ".join(names[:12]) + (", ..." if len(names) > 12 else "")
+    return f"Known: {shown}." if names else "None are known."

@@ -1,0 +1,1 @@
+"""The one seam between a function and the many cases it is mapped over."""

@@ -1,0 +1,1 @@
+"""A volume and its mask in, one row of radiomic features out (PyRadiomics)."""

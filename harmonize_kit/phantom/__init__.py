@@ -1,0 +1,1 @@
+"""Data with known truth: feature tables and brain-like volumes, seeded."""

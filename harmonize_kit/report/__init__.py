@@ -1,0 +1,1 @@
+"""A scorecard in, one offline HTML file out."""

@@ -1,0 +1,1 @@
+"""The only disk formats: images, tables, models, results."""
