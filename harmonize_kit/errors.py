@@ -15,6 +15,10 @@ class HarmonizeError(Exception):
     """Root of every error this package raises on purpose."""
 
 
+class HarmonizeWarning(UserWarning):
+    """Something a reader of the result must know, though the result stands."""
+
+
 class InputError(HarmonizeError):
     """What the user gave cannot be worked with; nothing was started."""
 

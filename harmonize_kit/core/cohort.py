@@ -23,7 +23,8 @@ class Case:
     mask : str
         Path of the mask; empty where the cohort has none.
     labels : tuple of int, or None
-        Labels of the mask that are regions of interest; None means all that occur.
+        Labels of the mask that are regions of interest; None means all that occur, empty that
+        the cohort does not say (then the extraction settings do, or label 1).
     label_channel : int
         Channel that holds the labels where the mask file has several.
     columns : mapping of str to str
@@ -33,7 +34,7 @@ class Case:
     id: str
     images: Mapping[str, str]
     mask: str = ""
-    labels: tuple[int, ...] | None = (1,)
+    labels: tuple[int, ...] | None = ()
     label_channel: int = 0
     columns: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
 

@@ -71,6 +71,27 @@ class FeatureTable:
         """Feature names in column order."""
         return [str(name) for name in self.features.columns]
 
+    @classmethod
+    def join(
+        cls, features: pd.DataFrame, covariates: pd.DataFrame, source: str = "table"
+    ) -> FeatureTable:
+        """Join features and covariates by their index, in the order of the features.
+
+        Raises
+        ------
+        TableError
+            If an id repeats in either, or a case has no covariates.
+        """
+        check_unique_ids((str(name) for name in covariates.index), f"{source}: covariates")
+        absent = [str(case) for case in features.index if case not in covariates.index]
+        if absent:
+            more = f" and {len(absent) - 1} more" if len(absent) > 1 else ""
+            raise TableError(
+                f"{source}: expected covariates for every case, got none for id '{absent[0]}'"
+                f"{more}; features and covariates are joined by their index"
+            )
+        return cls(features, covariates.loc[features.index], source=source)
+
     def with_values(self, values: NDArray[np.float64], **made_by: Any) -> FeatureTable:
         """Return the same cases and columns with other values, shape (n_cases, n_features)."""
         frame = pd.DataFrame(values, index=self.features.index, columns=self.features.columns)

@@ -1,1 +1,7 @@
 """What was run, on what, with what: digests, the run record, the journal."""
+
+from harmonize_kit.provenance.digest import digest_file
+from harmonize_kit.provenance.journal import Journal
+from harmonize_kit.provenance.record import RunRecord, versions
+
+__all__ = ["Journal", "RunRecord", "digest_file", "versions"]

@@ -1,0 +1,242 @@
+"""What is judged: tables as they are, harmonizers refitted wherever a fold demands it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from harmonize_kit.compare.arrays import Flags, Floats, constant_columns, positions
+from harmonize_kit.compare.folds import CrossValidation, Fold
+from harmonize_kit.compare.study import rows_by_id
+from harmonize_kit.core.harmonizer import Harmonizer
+from harmonize_kit.core.table import FeatureTable
+from harmonize_kit.errors import HarmonizeError, TableError
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A feature table, or a harmonizer and the raw table it is refitted on.
+
+    Parameters
+    ----------
+    name : str
+    table : FeatureTable
+        The table itself as it is judged, or the raw table of the harmonizer.
+    harmonizer : Harmonizer, optional
+    whole : ndarray, shape (n, p)
+        The features judged, cases sorted by id; a harmonizer's are those of its fit to the whole
+        table.
+    """
+
+    name: str
+    table: FeatureTable
+    harmonizer: Harmonizer | None
+    whole: Floats
+
+    @property
+    def constant(self) -> Flags:
+        """Which features this candidate leaves without any variation, shape (p,)."""
+        return constant_columns(self.whole)
+
+    def by_fold(
+        self, split: CrossValidation, ids: Sequence[str], names: Sequence[str]
+    ) -> list[Floats]:
+        """Return the cross-validated cases as each fold sees them, each of shape (m, p).
+
+        A table is the same in every fold. A harmonizer is fitted on the fold's training cases
+        alone and applied to all: held-out cases must not enter the fit, or their noise is removed
+        along with the site effect and the classifier meets cases that lean away from their own
+        site (Marzi et al. 2024, Scientific Data 11:115).
+
+        Raises
+        ------
+        TableError
+            If a refitted harmonizer returns other cases or columns, or missing values.
+        """
+        if self.harmonizer is None:
+            return [self.whole[split.rows]] * len(split.folds)
+        kept = rows_by_id(self.table, [ids[int(row)] for row in split.rows])
+        return [
+            self._refit(self.harmonizer, kept, fold, names, f"fold {number} of {len(split.folds)}")
+            for number, fold in enumerate(split.folds, start=1)
+        ]
+
+    def _refit(
+        self,
+        harmonizer: Harmonizer,
+        table: FeatureTable,
+        fold: Fold,
+        names: Sequence[str],
+        where: str,
+    ) -> Floats:
+        training = rows_by_id(table, [table.ids[int(row)] for row in fold.train])
+        try:
+            applied = harmonizer.fit(training).apply(table)
+        except HarmonizeError as error:
+            error.add_note(f"while refitting candidate '{self.name}' for {where}")
+            raise
+        values = _columns(applied, table.ids, names, self.name)
+        missing = np.argwhere(np.isnan(values))
+        if missing.size:
+            row, column = missing[0]
+            raise TableError(
+                f"candidate '{self.name}': expected complete features from the refit for {where}, "
+                f"got a missing value at id '{table.ids[row]}', column '{names[column]}'; leave "
+                "the feature out of the tables"
+            )
+        return values
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """All candidates, brought to the same cases and features.
+
+    Parameters
+    ----------
+    members : tuple of Candidate
+        In the order they were given.
+    names : tuple of str
+        Features judged, sorted.
+    order : tuple of str
+        The same features in the order of the first candidate.
+    left_out : mapping of str to str
+        Features not judged, and why.
+    """
+
+    members: tuple[Candidate, ...]
+    names: tuple[str, ...]
+    order: tuple[str, ...]
+    left_out: Mapping[str, str]
+
+
+def covariate_source(
+    candidates: Mapping[str, FeatureTable | Harmonizer], table: FeatureTable | None
+) -> FeatureTable:
+    """Return the table that covariates are read from: the raw one, or the first candidate's.
+
+    Raises
+    ------
+    TableError
+        If there is no candidate, or a harmonizer comes without the raw table it is refitted on.
+    """
+    if not candidates:
+        raise TableError("compare: expected at least one candidate, got none")
+    if table is not None:
+        return table
+    for name, candidate in candidates.items():
+        if not isinstance(candidate, FeatureTable):
+            raise TableError(
+                f"candidate '{name}': expected a FeatureTable, or table= beside a harmonizer, got "
+                f"a {type(candidate).__name__} alone; pass the raw features as table=, since a "
+                "harmonizer is refitted on them in every fold"
+            )
+    return next(item for item in candidates.values() if isinstance(item, FeatureTable))
+
+
+def gather(
+    candidates: Mapping[str, FeatureTable | Harmonizer], raw: FeatureTable, ids: Sequence[str]
+) -> Candidates:
+    """Bring candidates to the cases ``ids`` and to the features they share.
+
+    Raises
+    ------
+    TableError
+        If a candidate has other cases than ``raw``, or no feature is left.
+    """
+    produced = {
+        name: _checked(item, ids, name)
+        if isinstance(item, FeatureTable)
+        else _fitted(item, raw, ids, name)
+        for name, item in candidates.items()
+    }
+    first = next(iter(produced.values())).names
+    everywhere = dict.fromkeys(name for table in produced.values() for name in table.names)
+    left_out: dict[str, str] = {}
+    for feature in everywhere:
+        absent = [name for name, table in produced.items() if feature not in table.features]
+        if absent:
+            left_out[feature] = f"absent from '{absent[0]}'"
+    shared = [name for name in first if name not in left_out]
+    values = {name: _columns(table, ids, shared, name) for name, table in produced.items()}
+    left_out |= _unusable(values, shared)
+    order = tuple(name for name in shared if name not in left_out)
+    if not order:
+        reasons = "; ".join(f"'{name}' {why}" for name, why in list(left_out.items())[:3])
+        raise TableError(
+            "compare: expected at least one feature that all candidates hold complete and one "
+            f"varies, got none ({reasons or 'the tables have no features'})"
+        )
+    names = tuple(sorted(order))
+    columns = [shared.index(name) for name in names]
+    members = tuple(
+        Candidate(
+            name,
+            item if isinstance(item, FeatureTable) else raw,
+            None if isinstance(item, FeatureTable) else item,
+            values[name][:, columns],
+        )
+        for name, item in candidates.items()
+    )
+    return Candidates(members, names, order, left_out)
+
+
+def _unusable(values: Mapping[str, Floats], names: Sequence[str]) -> dict[str, str]:
+    """Return the features no judgement can rest on, and why.
+
+    A feature that one candidate alone holds constant stays: that it was destroyed is a finding
+    about that candidate and no reason to spare it.
+    """
+    reasons: dict[str, str] = {}
+    for name, table in values.items():
+        missing = np.isnan(table).sum(axis=0)
+        for column in positions(missing):
+            reasons.setdefault(names[column], f"missing in {missing[column]} cases of '{name}'")
+    constant = np.all([constant_columns(np.nan_to_num(table)) for table in values.values()], axis=0)
+    for column in positions(constant):
+        reasons.setdefault(names[column], "constant")
+    return reasons
+
+
+def _checked(table: FeatureTable, ids: Sequence[str], name: str) -> FeatureTable:
+    """Return ``table`` if it holds the cases ``ids``, in any order."""
+    others = sorted(set(table.ids) ^ set(ids))
+    if others:
+        where = "only there" if others[0] in set(table.ids) else "absent there"
+        raise TableError(
+            f"candidate '{name}': expected the same cases in every table, got id '{others[0]}' "
+            f"{where} ({len(others)} ids differ); keep the cases all tables share"
+        )
+    return table
+
+
+def _fitted(
+    harmonizer: Harmonizer, raw: FeatureTable, ids: Sequence[str], name: str
+) -> FeatureTable:
+    """Return the raw table harmonized by a fit to all its cases."""
+    if not callable(getattr(harmonizer, "fit", None)):
+        raise TableError(
+            f"candidate '{name}': expected a FeatureTable or a harmonizer, got a "
+            f"{type(harmonizer).__name__}; FeatureTable.join(features, covariates) makes a table"
+        )
+    table = rows_by_id(raw, ids)
+    try:
+        return _checked(harmonizer.fit(table).apply(table), ids, name)
+    except HarmonizeError as error:
+        error.add_note(f"while fitting candidate '{name}' to the whole table")
+        raise
+
+
+def _columns(
+    table: FeatureTable, ids: Sequence[str], names: Sequence[str], candidate: str
+) -> Floats:
+    """Return cases and features in the order asked for, shape (n, p)."""
+    aligned = rows_by_id(_checked(table, ids, candidate), ids)
+    absent = [name for name in names if name not in aligned.features]
+    if absent:
+        raise TableError(
+            f"candidate '{candidate}': expected the columns it was given, got none named "
+            f"'{absent[0]}'"
+        )
+    return aligned.features[list(names)].to_numpy(dtype=np.float64)

@@ -1,0 +1,177 @@
+"""Analysis of covariance of all features at once: what some columns explain beyond the others.
+
+For every feature the model is ``y = others + target + error``. The partial sum of squares of the
+target is what the residual loses when the target's columns join the others; with main effects
+only, this is the type II and the type III sum of squares alike.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import stats
+
+from harmonize_kit.compare.arrays import Floats, Ints, constant_columns, orthonormal
+
+
+@dataclass(frozen=True)
+class PartialEffect:
+    """Effect of the target columns on each feature after the other columns.
+
+    Parameters
+    ----------
+    share : ndarray, shape (p,)
+        Partial eta squared, SS_target / (SS_target + SS_error); NaN for a constant feature.
+    sign : ndarray, shape (p,)
+        Direction of the slope where the target is one column, else 1.
+    f, p, q : ndarray, shape (p,)
+        F statistic, its p value, and Benjamini and Hochberg's adjusted p over the features.
+    """
+
+    share: Floats
+    sign: Floats
+    f: Floats
+    p: Floats
+    q: Floats
+
+
+def partial_effect(values: Floats, target: Floats, others: Floats) -> PartialEffect:
+    """Return the effect of ``target`` on every column of ``values`` after ``others``.
+
+    Sums are taken on residuals (Frisch, Waugh and Lovell), never as differences of large totals,
+    so that a feature far from zero loses no digits.
+
+    Parameters
+    ----------
+    values : ndarray, shape (n, p)
+    target : ndarray, shape (n, t)
+    others : ndarray, shape (n, q)
+        With the intercept.
+    """
+    rest, between = _bases(target, others)
+    centred = values - values.mean(axis=0)
+    residual = centred - rest @ (rest.T @ centred)  # (n, p)
+    slopes = between.T @ residual  # (rank, p)
+    explained = np.sum(slopes**2, axis=0)
+    error = np.sum((residual - between @ slopes) ** 2, axis=0)
+    df_target, df_error = between.shape[1], len(values) - rest.shape[1] - between.shape[1]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        share = explained / (explained + error)
+        f = (explained / df_target) / (error / df_error)
+    constant = constant_columns(values)
+    share[constant] = f[constant] = np.nan
+    p = f_tail(f, df_target, df_error)
+    sign = np.where(target[:, 0] @ residual < 0, -1.0, 1.0) if target.shape[1] == 1 else 1.0
+    return PartialEffect(share, np.broadcast_to(sign, share.shape), f, p, adjusted(p))
+
+
+def permuted_shares(
+    values: Floats, target: Floats, others: Floats, permutations: Ints
+) -> tuple[Floats, int, int]:
+    """Return partial eta squared under permutations, and the degrees of freedom of its F.
+
+    Freedman and Lane's scheme (1983; Winkler et al. 2014, NeuroImage 92:381): the residuals after
+    the other columns are permuted and added back to what those columns explain, so the relation
+    of target and covariates stays as it is and only the one of target and feature is broken.
+    Since what is added back lies in the space of the others, only the permuted residuals need to
+    be projected. Without covariates this is the permutation of site labels.
+
+    Parameters
+    ----------
+    values : ndarray, shape (n, p)
+        No constant column.
+    target, others : ndarray, shapes (n, t) and (n, q)
+    permutations : ndarray of int, shape (b, n)
+
+    Returns
+    -------
+    shares : ndarray, shape (b, p)
+    df_target, df_error : int
+    """
+    rest, between = _bases(target, others)
+    centred = values - values.mean(axis=0)
+    residual = centred - rest @ (rest.T @ centred)
+    residual /= np.linalg.norm(residual, axis=0)
+    both = np.hstack([rest, between])  # (n, q + t)
+    shares = np.empty((len(permutations), values.shape[1]))
+    for row, permutation in enumerate(permutations):
+        unpermuted = np.empty_like(both)
+        unpermuted[permutation] = both  # both.T @ residual[permutation], moving the small matrix
+        squares = (unpermuted.T @ residual) ** 2
+        outside = np.sum(squares[: rest.shape[1]], axis=0)
+        shares[row] = np.sum(squares[rest.shape[1] :], axis=0) / (1.0 - outside)
+    return shares, between.shape[1], len(values) - both.shape[1]
+
+
+def resampled_shares(
+    values: Floats, design: Floats, targets: Sequence[slice], weights: Floats
+) -> Iterator[Floats]:
+    """Yield partial eta squared of each target under each row of weights, by weighted sums.
+
+    A bootstrap replicate is a vector of counts, and every sum of squares of the replicate is a
+    weighted sum over the original cases, so no replicate is ever written out.
+
+    Parameters
+    ----------
+    values : ndarray, shape (n, p)
+    design : ndarray, shape (n, q)
+        All columns of the model, with the intercept.
+    targets : sequence of slice
+        Columns of the design each target owns.
+    weights : ndarray, shape (b, n)
+
+    Yields
+    ------
+    ndarray, shape (n_targets, p)
+        One for each row of weights. Zero where a replicate holds one value of a feature only.
+    """
+    scaled = design / np.linalg.norm(design, axis=0) * np.sqrt(len(design))
+    y = (values - values.mean(axis=0)) / values.std(axis=0)
+    squared = y**2
+    everything = range(design.shape[1])
+    others = [[c for c in everything if c not in everything[target]] for target in targets]
+    for weight in weights:
+        weighted = scaled.T * weight  # (q, n)
+        gram, cross = weighted @ scaled, weighted @ y  # (q, q), (q, p)
+        total = weight @ squared
+        error = total - _explained(gram, cross)
+        error = np.maximum(error, 1e-12 * total)
+        shares = np.zeros((len(others), y.shape[1]))
+        for row, kept in enumerate(others):
+            without = total - _explained(gram[np.ix_(kept, kept)], cross[kept])
+            np.divide(without - error, without, out=shares[row], where=without > 1e-12 * total)
+        yield np.clip(shares, 0.0, 1.0)
+
+
+def f_tail(f: Floats, df_target: int, df_error: int) -> Floats:
+    """Return the upper tail probability of F, NaN where F is."""
+    return np.asarray(stats.f.sf(f, df_target, df_error), dtype=np.float64)
+
+
+def adjusted(p: Floats) -> Floats:
+    """Return Benjamini and Hochberg's adjusted p along the last axis; NaN stays out of the count.
+
+    NaN must fill whole columns, as a constant feature does.
+    """
+    known = np.isfinite(p).all(axis=tuple(range(p.ndim - 1)))
+    q = np.full(p.shape, np.nan)
+    if known.any():
+        q[..., known] = stats.false_discovery_control(p[..., known], axis=-1)
+    return q
+
+
+def _bases(target: Floats, others: Floats) -> tuple[Floats, Floats]:
+    """Return orthonormal bases of the others, and of what the target adds to them."""
+    rest = orthonormal(others)
+    added = target - rest @ (rest.T @ target)
+    return rest, orthonormal(added, np.linalg.norm(target, axis=0))
+
+
+def _explained(gram: Floats, cross: Floats) -> Floats:
+    """Return the sum of squares explained, shape (p,); a replicate may lack a level."""
+    eigenvalues, vectors = np.linalg.eigh(gram)
+    usable = eigenvalues > 1e-9 * eigenvalues[-1]
+    rotated = vectors[:, usable].T @ cross
+    return np.sum(rotated**2 / eigenvalues[usable, None], axis=0)

@@ -1,0 +1,112 @@
+"""Sentences that stand beside a score so that it is read rightly; empty where none is needed."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from harmonize_kit.compare.arrays import positions
+from harmonize_kit.compare.candidates import Candidate
+from harmonize_kit.compare.covariates import Covariate, share_between_sites
+from harmonize_kit.compare.folds import CrossValidation
+from harmonize_kit.compare.resampling import Estimate
+from harmonize_kit.compare.study import Study
+
+
+def join(*sentences: str) -> str:
+    """Return the sentences that are not empty as one note."""
+    return "; ".join(sentence for sentence in sentences if sentence)
+
+
+def left_out_sites(study: Study, split: CrossValidation | None) -> list[str]:
+    """Return the sites that take no part in cross-validation."""
+    if split is None:
+        return list(study.sites)
+    taking_part = np.isin(np.arange(len(study.sites)), study.site[split.rows])
+    return [study.sites[code] for code in positions(~taking_part)]
+
+
+def chance(study: Study, split: CrossValidation) -> str:
+    """Say what guessing gives, and which sites were too small to be guessed."""
+    k = len(np.unique(study.site[split.rows]))
+    return join(f"chance is 1/{k} = {1 / k:.3g}", _without(study, split))
+
+
+def below_null(estimate: Estimate) -> str:
+    """Say that a site score under its null is a sign of over-correction, not of success.
+
+    Fitting a correction to the very cases that are judged forces their site means together, so
+    the held-out ones lean away from their site: the cases of a table can be less alike within a
+    site than chance would make them. Data without a site effect lie inside the null.
+    """
+    if estimate.null is None or estimate.value >= estimate.null.low:
+        return ""
+    return (
+        "below the permutation null, which is not better than chance: it is what a correction "
+        "fitted to the judged cases themselves leaves behind"
+    )
+
+
+def maker(candidate: Candidate) -> str:
+    """Say that a harmonizer was fitted to all cases for this score."""
+    return "" if candidate.harmonizer is None else "from the harmonizer's fit to the whole table"
+
+
+def refit(candidate: Candidate) -> str:
+    """Say that a harmonizer was refitted in each fold for this score."""
+    if candidate.harmonizer is None:
+        return ""
+    return "harmonizer refitted on the training cases of each fold"
+
+
+def effect(covariate: Covariate) -> str:
+    """Say what the effect of a covariate is, and which way it points."""
+    if covariate.kind == "numeric":
+        return "absolute partial correlation within sites"
+    if covariate.kind == "binary":
+        high, low = covariate.levels[1], covariate.levels[0]
+        return f"absolute partial correlation within sites, '{high}' against '{low}'"
+    return "partial eta squared within sites"
+
+
+def prediction(covariate: Covariate, study: Study, split: CrossValidation) -> str:
+    """Say what the null of a prediction means, and how far site alone goes."""
+    share = share_between_sites(covariate, study.site)
+    confounded = f"site explains {share:.0%} of it" if share >= 0.1 else ""
+    return join(
+        "null: target exchanged within sites, so its mean is what telling the site alone gives",
+        confounded,
+        _without(study, split),
+    )
+
+
+def leak(candidate: Candidate, covariate: Covariate) -> str:
+    """Say that a harmonizer which preserves the target reads it of held-out cases too."""
+    if candidate.harmonizer is None:
+        return ""
+    return (
+        f"an upper bound if the harmonizer preserves '{covariate.name}', since it then reads it "
+        "of held-out cases too (Nieto et al. 2024)"
+    )
+
+
+def constant_features(candidate: Candidate) -> str:
+    """Say how many features the candidate left without variation."""
+    count, total = int(candidate.constant.sum()), len(candidate.constant)
+    if not count:
+        return ""
+    if count == total:
+        return "every feature is constant, so there is nothing left to find"
+    return (
+        f"{count} of {total} features are constant here: they carry no biology and are left out "
+        "of site scores"
+    )
+
+
+def _without(study: Study, split: CrossValidation) -> str:
+    absent = left_out_sites(study, split)
+    if not absent:
+        return ""
+    counts = dict(zip(study.sites, study.subjects_per_site.tolist(), strict=True))
+    listed = ", ".join(f"{name} ({counts[name]})" for name in absent[:5])
+    more = f" and {len(absent) - 5} more" if len(absent) > 5 else ""
+    return f"without sites of too few subjects for {len(split.folds)} folds: {listed}{more}"

@@ -1,0 +1,147 @@
+"""How well features predict a covariate or outcome of cases they were not trained on.
+
+The same folds and refits as for site classification, and ridge regression throughout: on the
+numbers themselves (``r2``, ``mae``), or on level indicators, whose scores rank the cases (``auc``;
+for several levels the mean of one against the rest).
+
+A known leak: a harmonizer that preserves a covariate reads it of the held-out case too when it is
+applied, and where levels are unequally spread over sites, that alone can raise the prediction of
+it (Nieto et al. 2024, arXiv:2410.19643). Such scores are upper bounds. The judge cannot see what
+a harmonizer reads, so the note stands on every predicted target of every harmonizer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from scipy import stats
+
+from harmonize_kit.compare.arrays import Flags, Floats, Ints, positions
+from harmonize_kit.compare.covariates import Covariate
+from harmonize_kit.compare.folds import Fold
+from harmonize_kit.compare.resampling import Estimate, null_of, percentile_interval
+from harmonize_kit.compare.ridge import predict_ridge
+
+
+def prediction(
+    values_by_fold: Sequence[Floats],
+    covariate: Covariate,
+    rows: Ints,
+    folds: Sequence[Fold],
+    permutations: Ints,
+    weights: Floats,
+) -> dict[str, Estimate]:
+    """Return ``r2`` and ``mae`` of a numeric covariate, ``auc`` of one with levels.
+
+    The null exchanges the target among the subjects of each site, so its mean is not zero skill
+    but what features tell of the target by telling the site. The interval is a bootstrap of
+    subjects with held-out predictions fixed.
+
+    Parameters
+    ----------
+    values_by_fold : sequence of ndarray, shape (n, p)
+    covariate : Covariate
+    rows : ndarray of int, shape (n,)
+        Cases that are cross-validated, among those of the covariate.
+    folds : sequence of Fold
+    permutations : ndarray of int, shape (b, n)
+        Within sites.
+    weights : ndarray, shape (b, n)
+        Bootstrap counts.
+
+    Returns
+    -------
+    dict of str to Estimate
+        Empty if fewer than two values of the covariate occur among the cases.
+    """
+    target = covariate.values[rows]
+    if np.all(target == target[0]):
+        return {}
+    orders = np.vstack([np.arange(len(target), dtype=np.intp), permutations])
+    drawn = target[orders].T  # (n, 1 + b)
+    encoded = covariate.encode(drawn)  # (n, 1 + b, n_targets)
+    flat = encoded.reshape(len(target), -1)
+    scores, means = np.empty_like(flat), np.empty_like(flat)
+    for values, fold in zip(values_by_fold, folds, strict=True):
+        scores[fold.test] = predict_ridge(values[fold.train], flat[fold.train], values[fold.test])
+        means[fold.test] = flat[fold.train].mean(axis=0)
+    if covariate.kind == "numeric":
+        return _of_numbers(drawn, scores + means, weights)
+    positive, ranked = encoded > 0.5, scores.reshape(encoded.shape)
+    seen: Flags = np.asarray(positive[:, 0].any(axis=0) & ~positive[:, 0].all(axis=0))
+    auc = auc_columns(positive[..., seen], ranked[..., seen]).mean(axis=-1)
+    draws = np.nanmean(
+        [
+            weighted_auc(positive[:, 0, level], ranked[:, 0, level], weights)
+            for level in positions(seen)
+        ],
+        axis=0,
+    )
+    return {"auc": _estimate(auc, draws)}
+
+
+def r_squared(target: Floats, predicted: Floats, weights: Floats) -> Floats:
+    """Return 1 - SS_error / SS_total for each row of weights, shape (b,).
+
+    Parameters
+    ----------
+    target, predicted : ndarray, shape (n,)
+    weights : ndarray, shape (b, n)
+    """
+    centred = target - target.mean()
+    total = weights @ centred**2 - (weights @ centred) ** 2 / weights.sum(axis=1)
+    return 1 - weights @ (target - predicted) ** 2 / total
+
+
+def auc_columns(positive: Flags, score: Floats) -> Floats:
+    """Return the area under the ROC curve along the first axis, ties counting half.
+
+    Mann and Whitney's statistic from mid-ranks. Shapes (n, ...) give (...).
+    """
+    ranks = stats.rankdata(score, axis=0)
+    n_positive = positive.sum(axis=0)
+    n_negative = len(positive) - n_positive
+    wins = np.sum(ranks * positive, axis=0) - n_positive * (n_positive + 1) / 2
+    return np.asarray(wins / (n_positive * n_negative), dtype=np.float64)
+
+
+def weighted_auc(positive: Flags, score: Floats, weights: Floats) -> Floats:
+    """Return the area under the ROC curve for each row of weights, shape (b,); NaN if one-sided.
+
+    Parameters
+    ----------
+    positive : ndarray of bool, shape (n,)
+    score : ndarray, shape (n,)
+    weights : ndarray, shape (b, n)
+    """
+    order = np.argsort(score, kind="stable")
+    starts = np.concatenate([[0], np.flatnonzero(np.diff(score[order])) + 1])
+    sorted_weights, sorted_positive = weights[:, order], positive[order]
+    wins = np.add.reduceat(sorted_weights * sorted_positive, starts, axis=1)  # (b, distinct)
+    losses = np.add.reduceat(sorted_weights * ~sorted_positive, starts, axis=1)
+    below = np.cumsum(losses, axis=1) - losses / 2  # losers under, and half of those tied
+    pairs = wins.sum(axis=1) * losses.sum(axis=1)
+    area = np.sum(wins * below, axis=1)
+    return np.divide(area, pairs, out=np.full(len(weights), np.nan), where=pairs > 0)
+
+
+def _of_numbers(drawn: Floats, predicted: Floats, weights: Floats) -> dict[str, Estimate]:
+    error = np.abs(drawn - predicted)  # (n, 1 + b)
+    total = np.sum((drawn - drawn.mean(axis=0)) ** 2, axis=0)
+    observed = weights @ error[:, 0] / weights.sum(axis=1)
+    return {
+        "r2": _estimate(
+            1 - np.sum(error**2, axis=0) / total,
+            r_squared(drawn[:, 0], predicted[:, 0], weights),
+        ),
+        "mae": _estimate(error.mean(axis=0), observed),
+    }
+
+
+def _estimate(values: Floats, draws: Floats) -> Estimate:
+    """Read an estimate off the observed and permuted values and the bootstrap draws."""
+    finite = draws[np.isfinite(draws)]
+    return Estimate(
+        float(values[0]), percentile_interval(finite), null_of(float(values[0]), values[1:])
+    )

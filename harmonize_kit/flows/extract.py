@@ -1,0 +1,273 @@
+"""extract: a cohort in, a feature table out."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from harmonize_kit.config.execution import ExecutionConfig
+from harmonize_kit.config.extraction import ExtractionConfig
+from harmonize_kit.config.load import load_config, validate_config
+from harmonize_kit.core.cohort import Case, Cohort
+from harmonize_kit.core.table import FeatureTable
+from harmonize_kit.errors import ConfigError, NothingSucceededError
+from harmonize_kit.execution import Done, Failed, map_cases
+from harmonize_kit.features import FeatureExtractor, describe_provider
+from harmonize_kit.flows.case import CaseResult, CaseWork, measure_case
+from harmonize_kit.provenance import Journal, RunRecord, digest_file, versions
+from harmonize_kit.storage.cohorts import read_cohort
+from harmonize_kit.storage.columns import write_text_table
+from harmonize_kit.storage.feature_tables import write_feature_table
+from harmonize_kit.storage.whole import write_text
+
+DEFAULT_PARAMS = "pyradiomics-default"
+NOTE_COLUMN = "warning"
+STAGES = {
+    **dict.fromkeys(
+        ("MISSING_FILE", "UNREADABLE", "EMPTY_FILE", "TRUNCATED", "SHORT_DATA", "CRC",
+         "NOT_AN_IMAGE", "BAD_HEADER", "SIZE_MISMATCH", "TOO_LARGE", "NOT_3D"), "read"),
+    **dict.fromkeys(("GEOMETRY", "OUTSIDE_IMAGE"), "align"),
+    **dict.fromkeys(("EMPTY_MASK", "LABEL_MISSING", "MASK_NOT_LABELS", "TOO_SMALL"), "mask"),
+    **dict.fromkeys(("TIMEOUT", "OUT_OF_MEMORY", "WORKER_DIED"), "run"),
+}  # fmt: skip
+Outcome = Done[CaseResult] | Failed
+Progress = Callable[[Outcome, int, int], None]
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class ExtractionRun:
+    """What came of an extraction.
+
+    Parameters
+    ----------
+    table : FeatureTable
+        The cases that succeeded, in the cohort's order.
+    failures : DataFrame
+        Columns id, stage, code, message, in the cohort's order.
+    computed, reused : int
+        Cases measured now, and cases whose result was there already.
+    """
+
+    table: FeatureTable
+    failures: pd.DataFrame
+    computed: int
+    reused: int
+
+
+def extract(
+    cohort: Cohort | str | Path,
+    params: ExtractionConfig | str | Path | dict[str, Any] = DEFAULT_PARAMS,
+    workers: int | str = "auto",
+) -> FeatureTable:
+    """Extract radiomic features of a cohort, in memory.
+
+    Parameters
+    ----------
+    cohort : Cohort or path
+        A cohort table; a PyRadiomics batch file works unchanged.
+    params : preset, path, dict or ExtractionConfig
+        A PyRadiomics parameter file works unchanged.
+    workers : int or "auto"
+        Processes. With more than one, call from a script under ``if __name__ == "__main__":``.
+
+    Returns
+    -------
+    FeatureTable
+        The cases that succeeded; those that failed are logged with their reason.
+
+    Raises
+    ------
+    TableError, ConfigError
+        If the cohort or the parameters are not usable; nothing was started.
+    NothingSucceededError
+        If every case failed.
+    """
+    own = cohort if isinstance(cohort, Cohort) else read_cohort(Path(cohort))
+    execution = validate_config({"workers": workers}, "workers", ExecutionConfig)
+    run = _run(own, load_params(params), execution, store=None, force=False)
+    for failure in run.failures.itertuples():
+        logger.warning("case %s failed: %s %s", failure.id, failure.code, failure.message)
+    return run.table
+
+
+def extract_to_folder(
+    cohort_path: Path,
+    folder: Path,
+    params: str = DEFAULT_PARAMS,
+    execution: ExecutionConfig | None = None,
+    *,
+    force: bool = False,
+    id_column: str | None = None,
+    progress: Progress | None = None,
+) -> ExtractionRun:
+    """Extract a cohort into ``folder``: features, failures, run record, journal and results.
+
+    What was measured before under the same content, parameters and versions is not measured again.
+
+    Raises
+    ------
+    TableError, ConfigError
+        If the cohort or the parameters are not usable; nothing was started.
+    NothingSucceededError
+        If every case failed; failures.csv says why.
+    """
+    execution = execution or ExecutionConfig()
+    cohort = read_cohort(cohort_path, id_column)
+    config = load_params(params)
+    FeatureExtractor(config)
+    if folder.is_file():
+        raise ConfigError(f"{folder} is a file; choose a folder with -o")
+    record = RunRecord(
+        "extract",
+        {
+            "parameters": config.parameters(),
+            "params": Path(params).name,
+            "execution": execution.model_dump(exclude={"scheduler"}),
+            "provider": describe_provider(),
+        },
+        {cohort_path.name: digest_file(cohort_path)},
+    )
+    try:
+        (folder / "cases").mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(f"{folder} cannot be written to ({error.strerror})") from error
+    journal = Journal(folder / "journal.jsonl")
+    run = _run(
+        cohort, config, execution, store=str(folder / "cases"), force=force,
+        journal=journal, progress=progress, finish=lambda run: _write(run, folder, record),
+    )  # fmt: skip
+    return run
+
+
+def load_params(params: ExtractionConfig | str | Path | dict[str, Any]) -> ExtractionConfig:
+    """Return extraction parameters from a preset name, a file, plain values, or themselves."""
+    if isinstance(params, ExtractionConfig):
+        return params
+    if isinstance(params, dict):
+        return validate_config(params, "params", ExtractionConfig)
+    return load_config(str(params), "extract", ExtractionConfig)
+
+
+def _run(
+    cohort: Cohort,
+    config: ExtractionConfig,
+    execution: ExecutionConfig,
+    *,
+    store: str | None,
+    force: bool,
+    journal: Journal | None = None,
+    progress: Progress | None = None,
+    finish: Callable[[ExtractionRun], None] = lambda run: None,
+) -> ExtractionRun:
+    items = [(case.id, CaseWork(case, config, store, force)) for case in cohort]
+    results: dict[str, CaseResult] = {}
+    failed: dict[str, Failed] = {}
+    for number, outcome in enumerate(map_cases(measure_case, items, execution), start=1):
+        if isinstance(outcome, Failed):
+            failed[outcome.id] = outcome
+        else:
+            results[outcome.id] = outcome.value
+        if journal is not None:
+            _journal(journal, outcome)
+        if progress is not None:
+            progress(outcome, number, len(items))
+    computed = sum(result.computed for result in results.values())
+    run = ExtractionRun(
+        _table(cohort, results, config), _failures(cohort, failed), computed,
+        len(results) - computed,
+    )  # fmt: skip
+    if len(results) + len(failed) == len(items):
+        finish(run)
+    if not results:
+        first = next(iter(failed.values()))
+        raise NothingSucceededError(
+            f"none of {len(items)} cases succeeded; the first, '{first.id}', failed with "
+            f"{first.code}: {first.message}"
+        )
+    return run
+
+
+def _journal(journal: Journal, outcome: Outcome) -> None:
+    if isinstance(outcome, Failed):
+        journal.write(outcome.id, "", "failed", code=outcome.code)
+    elif outcome.value.computed:
+        journal.write(outcome.id, outcome.value.key, "done", seconds=round(outcome.seconds, 3))
+
+
+def _write(run: ExtractionRun, folder: Path, record: RunRecord) -> None:
+    """Write the products whole, features.csv last: where it stands, the run is complete."""
+    write_text_table(run.failures, folder / "failures.csv")
+    counts = {
+        "cases": run.computed + run.reused + len(run.failures),
+        "computed": run.computed,
+        "reused": run.reused,
+        "failed": len(run.failures),
+        "rows": len(run.table.ids),
+        "features": len(run.table.names),
+    }
+    document = json.dumps(record.finish(**counts), indent=1, ensure_ascii=False)
+    write_text(folder / "run.json", document + "\n")
+    if run.table.ids:
+        write_feature_table(run.table, folder / "features.csv", notes=(NOTE_COLUMN,))
+
+
+def _table(
+    cohort: Cohort, results: dict[str, CaseResult], config: ExtractionConfig
+) -> FeatureTable:
+    rows = list(_rows(cohort, results))
+    several = any(len(result.regions) > 1 for result in results.values())
+    names = dict.fromkeys(name for _, _, region in rows for name in region["values"])
+    index = pd.Index([row_id for row_id, _, _ in rows], name="id", dtype=object)
+    values = [[region["values"].get(name) for name in names] for _, _, region in rows]
+    columns = {name: [case.columns[name] for _, case, _ in rows] for name in cohort.columns}
+    if several:
+        columns["case_id"] = [case.id for _, case, _ in rows]
+        columns["Label"] = [str(region["label"]) for _, _, region in rows]
+    columns[NOTE_COLUMN] = ["; ".join(region["notes"]) for _, _, region in rows]
+    found = versions()
+    made_by = {
+        "command": "extract",
+        "parameters": config.parameters(),
+        "versions": {name: found[name] for name in found if name not in {"system"}},
+    }
+    matrix = np.array(values, dtype=np.float64).reshape(len(rows), len(names))
+    return FeatureTable(
+        pd.DataFrame(matrix, index=index, columns=list(names)),
+        pd.DataFrame(columns, index=index, dtype=object),
+        MappingProxyType(made_by),
+        "features",
+    )
+
+
+def _rows(
+    cohort: Cohort, results: dict[str, CaseResult]
+) -> Iterable[tuple[str, Case, dict[str, Any]]]:
+    several = any(len(result.regions) > 1 for result in results.values())
+    for case in cohort:
+        if case.id in results:
+            for region in results[case.id].regions:
+                suffix = f"_label-{region['label']}" if several else ""
+                yield f"{case.id}{suffix}", case, region
+
+
+def _failures(cohort: Cohort, failed: dict[str, Failed]) -> pd.DataFrame:
+    rows = [
+        {
+            "id": case.id,
+            "stage": STAGES.get(failed[case.id].code, "extract"),
+            "code": failed[case.id].code,
+            "message": failed[case.id].message,
+        }
+        for case in cohort
+        if case.id in failed
+    ]
+    return pd.DataFrame(rows, columns=["id", "stage", "code", "message"], dtype=object)

@@ -1,0 +1,47 @@
+"""fit: a feature table in, a saved model out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from harmonize_kit.combat import ComBatHarmonizer, FittedComBat, parse_formula
+from harmonize_kit.config.combat import ComBatConfig
+from harmonize_kit.core.digest import digest_value
+from harmonize_kit.flows.models import save
+from harmonize_kit.flows.tables import TableInput
+from harmonize_kit.provenance import digest_file
+from harmonize_kit.storage.feature_tables import write_feature_table
+
+
+def fit(
+    source: TableInput,
+    model: Path,
+    config: ComBatConfig,
+    *,
+    harmonized: Path | None = None,
+) -> FittedComBat:
+    """Fit a harmonizer to a table, save it, and optionally write the table harmonized by it.
+
+    Raises
+    ------
+    TableError, CovariateError, DesignError
+        If the table cannot be read or the design cannot be estimated; nothing is written.
+    ConfigError
+        If ``model`` holds something other than a model.
+    """
+    named = {config.site, *parse_formula(config.preserve).columns}
+    table = source.read(not_features=named)
+    fitted = ComBatHarmonizer(config).fit(table)
+    result = fitted.apply(table) if harmonized is not None else None
+    save(fitted, model, table=digest_file(source.path), cases=len(table.ids))
+    if harmonized is not None and result is not None:
+        made_by = {"command": "fit", "model": model_digest(fitted), "in_sample": True}
+        write_feature_table(result.with_values(result.values, **made_by), harmonized)
+    return fitted
+
+
+def model_digest(fitted: FittedComBat) -> str:
+    """Return a short digest that names a model in the tables it makes."""
+    config = fitted.config.model_dump(mode="json")
+    content = [config, fitted.features, fitted.sites, fitted.location.tolist()]
+    return digest_value(content)[:16]

@@ -1,0 +1,145 @@
+"""What each metric of a scorecard is: its name in words, which way is good, what chance gives."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from harmonize_kit.core.scorecard import Score
+from harmonize_kit.report.text import fixed, percent, significant
+
+
+@dataclass(frozen=True)
+class Metric:
+    """How a metric is named, explained and written.
+
+    Parameters
+    ----------
+    label : str
+        Name in words.
+    meaning : str
+        What it measures, for a reader who meets it first.
+    chance : str
+        What it gives where there is nothing to find.
+    write : callable
+        Turns a value into the text that is shown.
+    level : float, optional
+        Value at chance, where it is the same in every study.
+    """
+
+    label: str
+    meaning: str
+    chance: str
+    write: Callable[[float | None], str] = significant
+    level: float | None = None
+
+
+def _two(value: float | None) -> str:
+    return fixed(value, 2)
+
+
+def _three(value: float | None) -> str:
+    return fixed(value, 3)
+
+
+_ACCURACY = (
+    "How often a {} classifier names the site of a held-out case from its features, averaged "
+    "over sites so that large sites do not dominate."
+)
+_ONE_OVER_SITES = "1 / number of sites"
+
+METRICS: dict[str, Metric] = {
+    "site_partial_eta_squared_median": Metric(
+        "Site effect, median partial η²",
+        "Share of a feature's variance that goes with site once the covariates are accounted "
+        "for; the median over features. A harmonizer fitted to these same cases makes it small by "
+        "construction.",
+        "near 0, a little above by sampling",
+        _three,
+    ),
+    "site_significant_fraction": Metric(
+        "Features with a site effect",
+        "Share of features whose mean differs between sites (false discovery rate, q < 0.05).",
+        "0 %",
+        percent,
+    ),
+    "site_balanced_accuracy_linear": Metric(
+        "Site prediction, linear", _ACCURACY.format("linear"), _ONE_OVER_SITES, _two
+    ),
+    "site_balanced_accuracy_nonlinear": Metric(
+        "Site prediction, nonlinear", _ACCURACY.format("nonlinear"), _ONE_OVER_SITES, _two
+    ),
+    "association_median": Metric(
+        "Association, median over features",
+        "Strength of the association between a feature and the covariate with site held "
+        "constant; the median over features.",
+        "near 0, a little above by sampling",
+        _three,
+    ),
+    "association_significant_fraction": Metric(
+        "Features associated",
+        "Share of features associated with the covariate (false discovery rate, q < 0.05).",
+        "0 %",
+        percent,
+    ),
+    "r2": Metric(
+        "Prediction, R²",
+        "Share of the variance of a held-out number that is predicted from the features; below "
+        "0 is worse than predicting the mean.",
+        "0 or below",
+        _two,
+        0.0,
+    ),
+    "mae": Metric(
+        "Prediction, mean absolute error",
+        "Mean distance of prediction and truth in held-out cases, in the unit of the target.",
+        "the error of predicting the mean",
+    ),
+    "auc": Metric(
+        "Prediction, area under the ROC curve",
+        "Chance that a held-out case of one group is ranked above a case of the other by its "
+        "features.",
+        "0.50",
+        _two,
+        0.5,
+    ),
+}
+
+
+def metric_of(score: Score) -> Metric:
+    """Return what is known of a score's metric; one this page does not know is shown by name."""
+    known = METRICS.get(score.metric)
+    return known or Metric(score.metric.replace("_", " "), "", "")
+
+
+def label_of(score: Score) -> str:
+    """Return the metric in words, with its target where the target is not the site."""
+    label = metric_of(score).label
+    return label if score.family == "site" else f"{label}: {score.target}"
+
+
+def direction_of(score: Score) -> str:
+    """Return which way is good, in words."""
+    return "higher is better" if score.higher_is_better else "lower is better"
+
+
+def value_text(score: Score) -> str:
+    """Return the value as it is shown everywhere on the page."""
+    return metric_of(score).write(score.value)
+
+
+def interval_text(score: Score) -> str:
+    """Return the 95 % interval as ``0.21 to 0.33``, empty where there is none."""
+    if score.interval is None:
+        return ""
+    write = metric_of(score).write
+    low, high = (write(bound) for bound in score.interval)
+    return f"{low} to {high}"
+
+
+def null_text(score: Score) -> str:
+    """Return the mean and central 95 % of the permutation null, empty where there is none."""
+    if score.null is None:
+        return ""
+    write = metric_of(score).write
+    return f"{write(score.null.mean)} ({write(score.null.low)} to {write(score.null.high)})"

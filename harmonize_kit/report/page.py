@@ -1,0 +1,148 @@
+"""The page: sections in order, rendered by an autoescaping template into one offline file."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from importlib.resources import files
+from typing import Any, cast
+
+import pandas as pd
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from harmonize_kit.core.scorecard import Scorecard
+from harmonize_kit.report.cohort import as_mapping, cohort_tables
+from harmonize_kit.report.drawing.picture import Picture
+from harmonize_kit.report.feature_table import feature_table
+from harmonize_kit.report.methods import citations, methods_text
+from harmonize_kit.report.tables import (
+    Table,
+    comparison_table,
+    meaning_table,
+    score_table,
+    text_cell,
+)
+from harmonize_kit.report.text import counted, shown
+from harmonize_kit.report.truth import truth_table
+from harmonize_kit.report.verdict import cannot_show, verdict
+
+_PREDICTIONS = ("r2", "auc", "mae")
+_RECORD_ROWS = 200
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """The figures of the page by the section they stand in."""
+
+    site: tuple[Picture, ...] = ()
+    biology: tuple[Picture, ...] = ()
+
+    def __iter__(self) -> Iterator[Picture]:
+        return iter((*self.site, *self.biology))
+
+
+def render_page(
+    card: Scorecard,
+    title: str,
+    pictures: Pictures,
+    truth: pd.DataFrame | None,
+    provenance: Mapping[str, Any],
+    methods: Mapping[str, str],
+) -> str:
+    """Return report.html."""
+    templates = files("harmonize_kit.report") / "templates"
+    script = (templates / "script.js").read_text(encoding="utf-8")
+    environment = Environment(
+        loader=PackageLoader("harmonize_kit.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["shown"] = shown
+    about = card.about
+    return environment.get_template("report.html.j2").render(
+        title=title,
+        size=_size(card),
+        style=Markup((templates / "style.css").read_text(encoding="utf-8")),  # noqa: S704
+        script=Markup(script),  # noqa: S704
+        policy=_policy(script),
+        verdict=verdict(card),
+        cannot_show=cannot_show(about),
+        cohort=cohort_tables(about, methods),
+        warnings=[str(warning) for warning in about.get("warnings") or ()],
+        pictures=pictures,
+        inline={picture.key: Markup(picture.inline) for picture in pictures},  # noqa: S704
+        numbers={picture.key: number for number, picture in enumerate(pictures, start=1)},
+        candidates=[shown(name) for name in card.candidates],
+        site=score_table(card, (s for s in card if s.family == "site"), "What is left of site"),
+        associations=_associations(card),
+        predictions=_predictions(card),
+        comparison=comparison_table(card),
+        meanings=meaning_table(card),
+        features=feature_table(card.features),
+        truth=None if truth is None else truth_table(truth),
+        methods=methods_text(card, methods),
+        citations=citations(card, methods, provenance),
+        record=_record(provenance),
+    )
+
+
+def _policy(script: str) -> str:
+    """Return a content-security policy that lets this one script run and nothing be loaded."""
+    digest = base64.b64encode(hashlib.sha256(script.encode("utf-8")).digest()).decode("ascii")
+    return (
+        "default-src 'none'; style-src 'unsafe-inline'; img-src data:; "
+        f"script-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
+    )
+
+
+def _size(card: Scorecard) -> list[str]:
+    about, sites = card.about, as_mapping(card.about.get("sites"))
+    counts = [(about.get("n_cases"), "case"), (len(sites) or None, "site")]
+    counts += [(about.get("n_features"), "feature"), (len(card.candidates), "candidate")]
+    return [counted(number, noun) for number, noun in counts if isinstance(number, int)]
+
+
+def _associations(card: Scorecard) -> Table | None:
+    chosen = [s for s in card if s.family == "biology" and s.metric not in _PREDICTIONS]
+    return score_table(card, chosen, "Association with biology, feature by feature")
+
+
+def _predictions(card: Scorecard) -> Table | None:
+    chosen = [s for s in card if s.family == "biology" and s.metric in _PREDICTIONS]
+    chosen.sort(key=lambda score: _PREDICTIONS.index(score.metric))
+    return score_table(card, chosen, "Prediction of biology from all features")
+
+
+def _record(provenance: Mapping[str, Any]) -> Table | None:
+    flat = list(_flat(provenance))
+    if not flat:
+        return None
+    rows = tuple((text_cell(name), text_cell(value)) for name, value in flat[:_RECORD_ROWS])
+    hidden = len(flat) - len(rows)
+    notes = (f"{hidden} more entries are in report.json.",) if hidden else ()
+    return Table("How this report was made", ("Entry", "Value"), rows, notes=notes, kind="record")
+
+
+def _flat(value: Any, name: str = "") -> list[tuple[str, Any]]:
+    if isinstance(value, Mapping):
+        entries = cast(Mapping[Any, Any], value).items()
+        return [
+            pair
+            for key, item in entries
+            for pair in _flat(item, f"{name}{'.' if name else ''}{key}")
+        ]
+    if isinstance(value, (list, tuple)):
+        items = cast(list[Any], value)
+        if not any(isinstance(item, (Mapping, list, tuple)) for item in items):
+            return [(name, ", ".join(str(item) for item in items))]
+        return [
+            pair
+            for number, item in enumerate(items, start=1)
+            for pair in _flat(item, f"{name} {number}")
+        ]
+    return [(name, "" if value is None else value)]

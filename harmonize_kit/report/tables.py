@@ -1,0 +1,149 @@
+"""Tables as the page draws them, and the tables of scores."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from harmonize_kit.core.scorecard import Score, Scorecard
+from harmonize_kit.report.judgement import Change, Standing, change, standing
+from harmonize_kit.report.metrics import (
+    direction_of,
+    interval_text,
+    label_of,
+    metric_of,
+    null_text,
+    value_text,
+)
+from harmonize_kit.report.text import MISSING, p_value, shown
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One cell: its text, quieter lines below it, a mark beside it, and a number to sort by."""
+
+    text: str
+    below: tuple[str, ...] = ()
+    mark: str = ""
+    tone: str = ""
+    sort: str = ""
+    number: bool = True
+
+
+@dataclass(frozen=True)
+class Table:
+    """A captioned table; the first cell of each row is the row's heading.
+
+    ``groups`` are headings over runs of columns, each with the number of columns it spans.
+    """
+
+    caption: str
+    head: tuple[str, ...]
+    rows: tuple[tuple[Cell, ...], ...]
+    groups: tuple[tuple[str, int], ...] = ()
+    notes: tuple[str, ...] = ()
+    kind: str = ""
+
+
+def text_cell(text: object) -> Cell:
+    """Return a cell that holds words."""
+    return Cell(shown(text), number=False)
+
+
+def score_table(card: Scorecard, scores: Iterable[Score], caption: str) -> Table | None:
+    """Return candidates x metrics with intervals and nulls, None where there is no such score."""
+    chosen = list(scores)
+    columns = list(dict.fromkeys((score.metric, score.target) for score in chosen))
+    by_place = {(score.candidate, score.metric, score.target): score for score in chosen}
+    if not columns:
+        return None
+    example = {(score.metric, score.target): score for score in reversed(chosen)}
+    head = ("Candidate", *(shown(label_of(example[column])) for column in columns))
+    rows = tuple(
+        (text_cell(name), *(score_cell(by_place.get((name, *column))) for column in columns))
+        for name in card.candidates
+    )
+    small = "Below each value: its 95 % interval over subjects"
+    small += ", then what permutation gives." if any(score.null for score in chosen) else "."
+    notes = (small, *_notes(chosen))
+    return Table(caption, head, rows, notes=notes)
+
+
+def score_cell(score: Score | None) -> Cell:
+    """Return the value, its interval, and its null with the p value."""
+    if score is None:
+        return Cell(MISSING)
+    below = [interval_text(score)] if score.interval else []
+    if score.null is not None:
+        below.append(f"null {null_text(score)}, {p_value(score.null.p)}")
+    return Cell(value_text(score), tuple(below))
+
+
+def comparison_table(card: Scorecard) -> Table:
+    """Return metrics x candidates: each value, and what may be said of it against the first."""
+    columns = list(dict.fromkeys((score.metric, score.target) for score in card))
+    first = (card.candidates or [""])[0]
+    rows: list[tuple[Cell, ...]] = []
+    for metric, target in columns:
+        before = card.find(first, metric, target)
+        scores = [card.find(name, metric, target) for name in card.candidates]
+        example = next(score for score in scores if score is not None)
+        heading = Cell(shown(label_of(example)), (direction_of(example),), number=False)
+        rows.append((heading, *(_compared(before, score, card) for score in scores)))
+    notes = (
+        f"Better, worse and no difference shown are said against {shown(first)}, and only where "
+        "the 95 % intervals do not overlap; a difference may exist where none is shown.",
+    )
+    head = ("Metric", *(shown(name) for name in card.candidates))
+    return Table("Every metric for every candidate", head, tuple(rows), notes=notes)
+
+
+_WORDS = {
+    Change.BETTER: ("✓ better", "good"),
+    Change.WORSE: ("✗ worse", "bad"),
+    Change.NOT_SHOWN: ("no difference shown", ""),
+    Change.UNKNOWN: ("", ""),
+}
+
+
+def _compared(before: Score | None, score: Score | None, card: Scorecard) -> Cell:
+    if score is None:
+        return Cell(MISSING)
+    below = (interval_text(score),) if score.interval else ()
+    mark, tone = _WORDS[change(before, score)]
+    if score.candidate == card.candidates[0]:
+        mark, tone = "", ""
+    if _is_site_prediction(score) and standing(score, card.about) is Standing.BELOW:
+        mark, tone = "below chance, which is no better", ""
+    return Cell(value_text(score), below, mark, tone)
+
+
+def _is_site_prediction(score: Score) -> bool:
+    return score.metric.startswith("site_balanced_accuracy")
+
+
+def _notes(scores: Iterable[Score]) -> tuple[str, ...]:
+    noted: dict[str, dict[str, None]] = {}
+    for score in scores:
+        if score.note:
+            noted.setdefault(score.note, {})[shown(label_of(score))] = None
+    return tuple(f"{', '.join(labels)}: {shown(note)}" for note, labels in noted.items())
+
+
+def meaning_table(card: Scorecard) -> Table:
+    """Return what each metric is, which way is good, and what chance gives."""
+    first = {score.metric: score for score in reversed(card.scores)}
+    rows = tuple(
+        tuple(
+            Cell(text, number=False)
+            for text in (
+                metric_of(score).label,
+                metric_of(score).meaning or "Not described here.",
+                direction_of(score),
+                metric_of(score).chance or MISSING,
+            )
+        )
+        for score in dict.fromkeys(first[score.metric] for score in card)
+    )
+    head = ("Metric", "What it is", "Good direction", "At chance")
+    return Table("How to read the metrics", head, rows, kind="prose")

@@ -1,0 +1,111 @@
+"""Names and numbers as they are shown: names that cannot misbehave, numbers with few digits."""
+
+from __future__ import annotations
+
+import math
+import unicodedata
+from collections.abc import Sequence
+from numbers import Real
+
+MISSING = "\N{EN DASH}"
+_MINUS = "\N{MINUS SIGN}"
+_JOINERS = {"\u200c", "\u200d"}  # they shape letters of living scripts and reorder nothing
+
+
+def shown(name: object, limit: int | None = None) -> str:
+    r"""Return a name with its control and direction characters written out, cut to ``limit``.
+
+    A site called with a right-to-left override would turn the rest of its line around, and a
+    control character makes an SVG file unreadable; escaped, both are just odd names.
+
+    Examples
+    --------
+    >>> shown("Site" + chr(0x202E) + "A")
+    'Site\\u202eA'
+    """
+    text = "".join(_escaped(character) for character in str(name))
+    if limit is not None and len(text) > limit:
+        return text[: limit - 1] + "…"
+    return text
+
+
+def _escaped(character: str) -> str:
+    if character in _JOINERS or unicodedata.category(character) not in {
+        "Cc",
+        "Cf",
+        "Cs",
+        "Cn",
+        "Zl",
+        "Zp",
+    }:
+        return character
+    return character.encode("unicode_escape", "backslashreplace").decode("ascii")
+
+
+def finite(value: object) -> float | None:
+    """Return a number as float, None where it is missing or not finite."""
+    if isinstance(value, Real):
+        number = float(value)
+        return number if math.isfinite(number) else None
+    return None
+
+
+def fixed(value: float | None, decimals: int) -> str:
+    """Return a number with fixed decimals, so that a column of them lines up.
+
+    A number that would be shown as zero without being zero is shown as below the smallest step.
+    """
+    if value is None or not math.isfinite(value):
+        return MISSING
+    step = 10.0**-decimals
+    if 0 < abs(value) < step / 2:
+        return f"<{step:.{decimals}f}" if value > 0 else f">{_MINUS}{step:.{decimals}f}"
+    return f"{value:.{decimals}f}".replace("-", _MINUS)
+
+
+def significant(value: float | None, digits: int = 3) -> str:
+    """Return a number with ``digits`` significant digits, plain where that is readable."""
+    if value is None or not math.isfinite(value):
+        return MISSING
+    if value == 0:
+        return "0"
+    magnitude = math.floor(math.log10(abs(value)))
+    if -4 <= magnitude < 7:
+        return f"{value:,.{max(0, digits - 1 - magnitude)}f}".replace("-", _MINUS)
+    return f"{value:.{digits - 1}e}".replace("-", _MINUS)
+
+
+def trimmed(value: float | None) -> str:
+    """Return a number with up to three significant digits, as short as it can be written."""
+    text = significant(value)
+    return text.rstrip("0").rstrip(".") if "." in text and "e" not in text else text
+
+
+def percent(value: float | None) -> str:
+    """Return a share as whole percent, with one decimal where it is below one percent."""
+    if value is None or not math.isfinite(value):
+        return MISSING
+    share = 100 * value
+    return f"{share:.{1 if 0 < abs(share) < 1 else 0}f}\N{NARROW NO-BREAK SPACE}%"
+
+
+def p_value(p: float | None) -> str:
+    """Return a p value with its relation sign: ``p = 0.03``, ``p < 0.001``."""
+    if p is None or not math.isfinite(p):
+        return f"p {MISSING}"
+    return "p < 0.001" if p < 0.001 else f"p = {p:.{3 if p < 0.01 else 2}f}"
+
+
+def listed(names: Sequence[str], limit: int | None = None) -> str:
+    """Return names as a sentence lists them: ``a``, ``a and b``, ``a, b and c``."""
+    parts = list(names)
+    if limit is not None and len(parts) > limit:
+        parts = [*parts[:limit], f"{len(parts) - limit} more"]
+    if len(parts) < 2:
+        return "".join(parts)
+    return f"{', '.join(parts[:-1])} and {parts[-1]}"
+
+
+def counted(number: int, noun: str) -> str:
+    """Return a count with its noun: ``1 site``, ``4 sites``."""
+    return f"{number:,} {noun}" + ("" if number == 1 else "s")

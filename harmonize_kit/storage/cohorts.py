@@ -1,0 +1,138 @@
+"""Cohort tables: PyRadiomics batch files and their like."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+from types import MappingProxyType
+from typing import cast
+
+from harmonize_kit.core.cohort import Case, Cohort
+from harmonize_kit.core.table import as_text
+from harmonize_kit.errors import TableError, did_you_mean
+from harmonize_kit.storage.columns import plain_suffix, read_text_table, text_frame
+from harmonize_kit.storage.identity import find_column, find_id_column
+
+logger = logging.getLogger(__name__)
+
+
+def read_cohort(path: Path, id_column: str | None = None) -> Cohort:
+    """Read a cohort table (.csv, .tsv, .parquet), one row a case.
+
+    Relative image and mask paths resolve against the folder of the table. Column names match
+    without regard to case. Ids and all other cells are read as text.
+
+    Raises
+    ------
+    TableError
+        If the table cannot be read, lacks ``Image`` or ``Mask``, has an empty path or a label that
+        is no whole number, or repeats an id; row and column are named.
+    """
+    table = read_text_table(path)
+    names: list[str] = table.column_names
+    images = _image_columns(names, path)
+    mask = _required(names, "Mask", path)
+    label, channel = find_column(names, "Label"), find_column(names, "Label_channel")
+    id_column = find_id_column(names, path, id_column)
+    special = {*images.values(), mask, label, channel, id_column}
+    others = [name for name in names if name not in special]
+    rows = cast(list[dict[str, str]], text_frame(table, names).to_dict("records"))
+    ids = [row[id_column] for row in rows] if id_column else _made_ids(rows, mask, label, path)
+    cases: list[Case] = []
+    for number, (case, row) in enumerate(zip(ids, rows, strict=True), start=1):
+        where = f"{path.name}, data row {number}"
+        if not str(case).strip():
+            raise TableError(f"{where}: the id in column '{id_column}' is empty; give one")
+        cases.append(
+            Case(
+                str(case),
+                MappingProxyType(
+                    {key: _path(row, name, path, where) for key, name in images.items()}
+                ),
+                _path(row, mask, path, where),
+                parse_labels(str(row[label]) if label else "", where),
+                _whole_number(str(row[channel]), where, "Label_channel") if channel else 0,
+                MappingProxyType({name: str(row[name]) for name in others}),
+            )
+        )
+    return Cohort(tuple(cases), tuple(others), path.name)
+
+
+def parse_labels(text: str, where: str = "Label") -> tuple[int, ...] | None:
+    """Return the labels of ``"1"``, ``"1;2;4"`` or ``"all"`` (None); empty where nothing is said.
+
+    Raises
+    ------
+    TableError
+        If a label is no positive whole number, or is named twice.
+    """
+    if text.strip().lower() == "all":
+        return None
+    if not text.strip():
+        return ()
+    labels = tuple(_whole_number(part, where, "Label") for part in text.split(";"))
+    if any(label < 1 for label in labels) or len(set(labels)) < len(labels):
+        raise TableError(
+            f"{where}: column 'Label' must hold different whole numbers from 1 on, got '{text}'"
+        )
+    return labels
+
+
+def _image_columns(names: Sequence[str], path: Path) -> dict[str, str]:
+    single = find_column(names, "Image")
+    if single is not None:
+        return {"": single}
+    several = {name[6:]: name for name in names if name.lower().startswith("image_") and name[6:]}
+    if not several:
+        _required(names, "Image", path)
+    return several
+
+
+def _required(names: Sequence[str], wanted: str, path: Path) -> str:
+    found = find_column(names, wanted)
+    if found is None:
+        raise TableError(
+            f"{path.name}: expected a column '{wanted}', got {', '.join(names[:8])}"
+            f"{', ...' if len(names) > 8 else ''}. {did_you_mean(wanted, names)}"
+        )
+    return found
+
+
+def _made_ids(
+    rows: Sequence[dict[str, str]], mask: str, label: str | None, path: Path
+) -> list[str]:
+    logger.warning(
+        "%s has no id column; ids are made from mask file name and label (add a column 'id')",
+        path.name,
+    )
+    ids: list[str] = []
+    for row in rows:
+        stem = Path(row[mask]).name
+        while plain_suffix(Path(stem)) in {".nii", ".nrrd", ".mha", ".mhd", ".nhdr"}:
+            stem = Path(stem.removesuffix(".gz")).stem
+        text = row[label].strip() if label else ""
+        ids.append(f"{stem}_label-{(text or '1').replace(';', '-')}")
+    return ids
+
+
+def _path(row: dict[str, str], column: str, table: Path, where: str) -> str:
+    text = as_text(row[column]).strip()
+    if not text:
+        raise TableError(f"{where}: column '{column}' is empty; give the path of the file")
+    return str((table.parent / text).absolute())
+
+
+def _whole_number(text: str, where: str, column: str) -> int:
+    if not text.strip() and column == "Label_channel":
+        return 0
+    try:
+        number = float(text)
+    except ValueError:
+        number = float("nan")
+    if not number.is_integer():
+        raise TableError(
+            f"{where}: column '{column}' must hold whole numbers (1, or 1;2;4, or all), got "
+            f"'{text.strip()}'"
+        )
+    return int(number)

@@ -1,0 +1,205 @@
+"""Feature tables on disk, with a sidecar that says what each column is and what made the table."""
+
+from __future__ import annotations
+
+import json
+import logging
+import warnings
+from collections.abc import Collection, Sequence
+from dataclasses import replace
+from fnmatch import fnmatchcase
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, cast
+
+import numpy as np
+import pandas as pd
+
+from harmonize_kit.core.table import FeatureTable, as_text
+from harmonize_kit.errors import HarmonizeWarning, TableError, did_you_mean
+from harmonize_kit.storage.columns import (
+    number_or_none,
+    plain_suffix,
+    read_text_table,
+    text_frame,
+    write_text_table,
+)
+from harmonize_kit.storage.identity import find_id_column
+from harmonize_kit.storage.whole import write_text
+
+SIDECAR_SCHEMA = "harmonize-kit/features/1"
+logger = logging.getLogger(__name__)
+
+
+def read_feature_table(
+    path: Path,
+    *,
+    not_features: Collection[str] = (),
+    patterns: Sequence[str] = (),
+    id_column: str | None = None,
+) -> FeatureTable:
+    """Read a feature table.
+
+    The features are the columns the sidecar names, or those that match ``patterns`` (as in a
+    shell), or else all columns of numbers that are not in ``not_features``. Everything else is a
+    covariate and is kept as text.
+
+    Raises
+    ------
+    TableError
+        If the table cannot be read, an id repeats, no column is a feature, or a feature holds text.
+    """
+    table = read_text_table(path)
+    names: list[str] = table.column_names
+    identifier = find_id_column(names, path, id_column)
+    sidecar = read_sidecar(path)
+    wanted = _chosen(names, sidecar, patterns, {*not_features, identifier or ""}, path)
+    columns: dict[str, Any] = {}
+    for name in names:
+        number = number_or_none(table.column(name)) if name in wanted else None
+        if number is not None:
+            columns[name] = number.to_numpy(zero_copy_only=False)
+        elif name in wanted:
+            _complain_of_text(path, name, table.column(name), certain=bool(sidecar or patterns))
+    if not columns:
+        raise TableError(f"{path.name}: expected columns of numbers as features, got none")
+    others = [name for name in names if name not in columns and name != identifier]
+    ids = text_frame(table, [identifier])[identifier].tolist() if identifier else None
+    index = pd.Index(ids or _row_ids(table.num_rows, path), name="id", dtype=object)
+    return FeatureTable(
+        pd.DataFrame(columns, index=index, dtype=np.float64),
+        text_frame(table, others).set_axis(index, axis=0),
+        MappingProxyType(dict(sidecar.get("made_by", {})) if sidecar else {}),
+        path.name,
+    )
+
+
+def read_covariates(path: Path, id_column: str | None = None) -> pd.DataFrame:
+    """Read a table of covariates by id, every cell as text.
+
+    Raises
+    ------
+    TableError
+        If the table cannot be read or has no id column.
+    """
+    table = read_text_table(path)
+    names: list[str] = table.column_names
+    identifier = find_id_column(names, path, id_column)
+    if identifier is None:
+        raise TableError(
+            f"{path.name}: covariates are joined by id, but no column is called id, case_id, "
+            "participant_id or subject_id; rename it, or name it with --id"
+        )
+    return text_frame(table, names).set_index(identifier).rename_axis("id")
+
+
+def with_covariates(table: FeatureTable, covariates: pd.DataFrame, source: str) -> FeatureTable:
+    """Return ``table`` with further covariates joined by id; they win over columns of one name."""
+    joined = FeatureTable.join(table.features, covariates, source)
+    kept = [name for name in table.covariates.columns if name not in covariates.columns]
+    return replace(table, covariates=pd.concat([table.covariates[kept], joined.covariates], axis=1))
+
+
+def write_feature_table(
+    table: FeatureTable, path: Path, *, notes: Sequence[str] = ()
+) -> tuple[Path, Path]:
+    """Write ``table`` as ``path`` and as Parquet (or CSV) beside it, with its sidecar.
+
+    ``notes`` names covariates that the tool made (warnings), to tell them from the user's. Returns
+    the paths of the delimited and of the Parquet file.
+    """
+    suffix = plain_suffix(path)
+    delimited = path if suffix != ".parquet" else path.with_suffix(".csv")
+    columnar = path if suffix == ".parquet" else _stem(path).with_suffix(".parquet")
+    frame = pd.concat([table.covariates, table.features], axis=1)
+    frame.insert(0, "id", table.ids)
+    columns = [{"name": "id", "role": "id"}]
+    for name in table.covariates.columns:
+        columns.append({"name": str(name), "role": "note" if name in notes else "covariate"})
+    columns += [{"name": name, "role": "feature"} for name in table.names]
+    made_by = cast(dict[str, Any], json.loads(json.dumps(dict(table.made_by))))
+    document = {"schema": SIDECAR_SCHEMA, "columns": columns, "made_by": made_by}
+    # The delimited file comes last: where it stands, the others stand too.
+    write_text(sidecar_path(path), json.dumps(document, indent=1, ensure_ascii=False) + "\n")
+    write_text_table(frame, columnar)
+    write_text_table(frame, delimited)
+    return delimited, columnar
+
+
+def sidecar_path(path: Path) -> Path:
+    """Return the sidecar of a table: ``features.csv`` has ``features.json``."""
+    return _stem(path).with_suffix(".json")
+
+
+def read_sidecar(path: Path) -> dict[str, Any] | None:
+    """Return the sidecar of a table, or None where there is none of ours."""
+    beside = sidecar_path(path)
+    if not beside.is_file():
+        return None
+    try:
+        document: Any = json.loads(beside.read_text(encoding="utf-8"))
+    except (json.JSONDecodeError, UnicodeDecodeError):
+        return None
+    if not isinstance(document, dict):
+        return None
+    known = cast(dict[str, Any], document)
+    return known if known.get("schema") == SIDECAR_SCHEMA else None
+
+
+def _chosen(
+    names: Sequence[str],
+    sidecar: dict[str, Any] | None,
+    patterns: Sequence[str],
+    excluded: set[str],
+    path: Path,
+) -> set[str]:
+    if sidecar is not None:
+        columns = cast(list[dict[str, str]], sidecar["columns"])
+        known = {column["name"] for column in columns if column["role"] == "feature"}
+        names = [name for name in names if name in known]
+    if patterns:
+        chosen = {name for name in names for glob in patterns if fnmatchcase(name, glob)}
+        if not chosen:
+            hint = did_you_mean(patterns[0].strip("*"), names)
+            raise TableError(f"{path.name}: no column matches '{patterns[0]}'. {hint}")
+        return chosen - excluded
+    return set(names) - excluded
+
+
+def _complain_of_text(path: Path, name: str, column: Any, *, certain: bool) -> None:
+    cells = [as_text(value).strip() for value in column.to_pylist()]
+    strange = [(row, text) for row, text in enumerate(cells, start=1) if not _is_number(text)]
+    row, text = strange[0]
+    comma = _is_number(text.replace(",", "."))
+    where = f"{path.name}, data row {row}, column '{name}'"
+    if comma and len(strange) > len(cells) // 2:
+        raise TableError(f"{where}: got '{text}'; use a point as the decimal mark")
+    if certain:
+        raise TableError(f"{where}: a feature must hold numbers, got '{text}'; leave it empty")
+    if len(strange) <= len(cells) // 2:
+        warnings.warn(
+            f"{where}: got '{text}' among numbers, so the column is not taken as a feature",
+            HarmonizeWarning,
+            stacklevel=4,
+        )
+
+
+def _is_number(text: str) -> bool:
+    if text in {"", "n/a", "NA"}:
+        return True
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _row_ids(count: int, path: Path) -> list[str]:
+    logger.warning(
+        "%s has no id column; rows are called row-1, row-2 ... (name one with --id)", path.name
+    )
+    return [f"row-{number}" for number in range(1, count + 1)]
+
+
+def _stem(path: Path) -> Path:
+    return path.with_name(path.name.removesuffix(".gz"))

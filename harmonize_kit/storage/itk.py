@@ -1,0 +1,48 @@
+"""Volumes as SimpleITK images, and back."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import SimpleITK as sitk
+from numpy.typing import NDArray
+
+from harmonize_kit.core.volume import Geometry, Volume
+
+# ITK prints its warnings to the terminal, past every log; what matters is checked and raised here.
+sitk.ProcessObject.SetGlobalWarningDisplay(False)
+
+
+def to_itk(volume: Volume) -> sitk.Image:
+    """Return the intensities of ``volume`` as a SimpleITK image of the same type."""
+    return _image(volume.array, volume.geometry)
+
+
+def mask_to_itk(volume: Volume) -> sitk.Image:
+    """Return the mask of ``volume`` as a SimpleITK image."""
+    if volume.mask is None:
+        raise ValueError("expected a volume that carries a mask")
+    return _image(volume.mask, volume.geometry)
+
+
+def from_itk(image: sitk.Image) -> Volume:
+    """Return a three-dimensional SimpleITK image as a volume."""
+    size, spacing, origin = image.GetSize(), image.GetSpacing(), image.GetOrigin()
+    geometry = Geometry(
+        (size[0], size[1], size[2]),
+        (spacing[0], spacing[1], spacing[2]),
+        (origin[0], origin[1], origin[2]),
+        tuple(image.GetDirection()),
+    )
+    return Volume(sitk.GetArrayFromImage(image), geometry)
+
+
+def _image(array: NDArray[Any], geometry: Geometry) -> sitk.Image:
+    if array.dtype == np.bool_:
+        array = array.astype(np.uint8)
+    image = sitk.GetImageFromArray(np.ascontiguousarray(array))
+    image.SetSpacing(geometry.spacing)
+    image.SetOrigin(geometry.origin)
+    image.SetDirection(geometry.direction)
+    return image
