@@ -7,7 +7,7 @@ of ``failures.csv``.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 
 
@@ -20,7 +20,18 @@ class HarmonizeWarning(UserWarning):
 
 
 class InputError(HarmonizeError):
-    """What the user gave cannot be worked with; nothing was started."""
+    """What the user gave cannot be worked with; nothing was started.
+
+    Parameters
+    ----------
+    message : str
+    problems : sequence of str
+        Every problem found, where there are several; ``message`` sums them up.
+    """
+
+    def __init__(self, message: str, problems: Sequence[str] = ()) -> None:
+        super().__init__(message)
+        self.problems = tuple(problems) or (message,)
 
 
 class ConfigError(InputError):

@@ -62,6 +62,9 @@ class ComBat(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):  # pyright:
     (1, 5)
     """
 
+    model_: FittedComBat
+    n_features_in_: int
+
     def __init__(
         self,
         site: str = "site",

@@ -73,6 +73,8 @@ class ComBatHarmonizer:
         passed = constant_features(sums)
         standard = _standardise(sums, shift, reference, passed)
         raw = site_location_scale(sums, shift, standard, mean_only=config.mean_only)
+        # A feature that is passed through has neither shift nor scale, shrunken or raw.
+        raw[0][:, passed], raw[1][:, passed] = 0.0, 1.0
         location, scale = self._shrink(*raw, counts.astype(np.float64), ~passed, table)
         if reference is not None:
             location[reference], scale[reference] = 0.0, 1.0

@@ -151,14 +151,7 @@ def gather(
         else _fitted(item, raw, ids, name)
         for name, item in candidates.items()
     }
-    first = next(iter(produced.values())).names
-    everywhere = dict.fromkeys(name for table in produced.values() for name in table.names)
-    left_out: dict[str, str] = {}
-    for feature in everywhere:
-        absent = [name for name, table in produced.items() if feature not in table.features]
-        if absent:
-            left_out[feature] = f"absent from '{absent[0]}'"
-    shared = [name for name in first if name not in left_out]
+    shared, left_out = _shared(produced)
     values = {name: _columns(table, ids, shared, name) for name, table in produced.items()}
     left_out |= _unusable(values, shared)
     order = tuple(name for name in shared if name not in left_out)
@@ -169,7 +162,8 @@ def gather(
             f"varies, got none ({reasons or 'the tables have no features'})"
         )
     names = tuple(sorted(order))
-    columns = [shared.index(name) for name in names]
+    place = {name: column for column, name in enumerate(shared)}
+    columns = [place[name] for name in names]
     members = tuple(
         Candidate(
             name,
@@ -180,6 +174,18 @@ def gather(
         for name, item in candidates.items()
     )
     return Candidates(members, names, order, left_out)
+
+
+def _shared(tables: Mapping[str, FeatureTable]) -> tuple[list[str], dict[str, str]]:
+    """Return the features all tables have, in the order of the first, and why others are not."""
+    present = {name: set(table.names) for name, table in tables.items()}
+    left_out: dict[str, str] = {}
+    for feature in dict.fromkeys(name for table in tables.values() for name in table.names):
+        absent = [name for name in tables if feature not in present[name]]
+        if absent:
+            left_out[feature] = f"absent from '{absent[0]}'"
+    first = next(iter(tables.values()))
+    return [name for name in first.names if name not in left_out], left_out
 
 
 def _unusable(values: Mapping[str, Floats], names: Sequence[str]) -> dict[str, str]:
@@ -233,10 +239,11 @@ def _columns(
 ) -> Floats:
     """Return cases and features in the order asked for, shape (n, p)."""
     aligned = rows_by_id(_checked(table, ids, candidate), ids)
-    absent = [name for name in names if name not in aligned.features]
+    place = {name: column for column, name in enumerate(aligned.names)}
+    absent = [name for name in names if name not in place]
     if absent:
         raise TableError(
             f"candidate '{candidate}': expected the columns it was given, got none named "
             f"'{absent[0]}'"
         )
-    return aligned.features[list(names)].to_numpy(dtype=np.float64)
+    return aligned.values[:, [place[name] for name in names]]

@@ -134,10 +134,16 @@ def check_design(site: Ints, covariates: Sequence[Covariate], site_name: str, so
         cases than parameters.
     """
     columns = indicators(site, int(site.max()) + 1)
-    for covariate in covariates:
+    parameters = columns.shape[1] + sum(covariate.columns.shape[1] for covariate in covariates)
+    if len(site) <= parameters:
+        raise DesignError(
+            f"{source}: expected more cases than parameters of site and biology, got {len(site)} "
+            f"cases and {parameters} parameters; name fewer covariates or add cases"
+        )
+    for position, covariate in enumerate(covariates):
         widened = np.hstack([columns, covariate.columns])
         if orthonormal(widened).shape[1] < widened.shape[1]:
-            earlier = ", ".join(f"'{c.name}'" for c in covariates[: covariates.index(covariate)])
+            earlier = ", ".join(f"'{before.name}'" for before in covariates[:position])
             raise DesignError(
                 f"{source}: expected biology that varies within sites, but column "
                 f"'{covariate.name}' is determined by site column '{site_name}'"
@@ -145,9 +151,3 @@ def check_design(site: Ints, covariates: Sequence[Covariate], site_name: str, so
                 "apart, so leave it out of the comparison"
             )
         columns = widened
-    n, parameters = columns.shape
-    if n <= parameters:
-        raise DesignError(
-            f"{source}: expected more cases than parameters of site and biology, got {n} cases and "
-            f"{parameters} parameters; name fewer covariates or add cases"
-        )

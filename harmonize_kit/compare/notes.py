@@ -31,19 +31,17 @@ def chance(study: Study, split: CrossValidation) -> str:
     return join(f"chance is 1/{k} = {1 / k:.3g}", _without(study, split))
 
 
-def below_null(estimate: Estimate) -> str:
-    """Say that a site score under its null is a sign of over-correction, not of success.
+def below_null(estimate: Estimate, *, refitted: bool) -> str:
+    """Say that a site score under its null is no better than one inside it.
 
-    Fitting a correction to the very cases that are judged forces their site means together, so
-    the held-out ones lean away from their site: the cases of a table can be less alike within a
-    site than chance would make them. Data without a site effect lie inside the null.
+    A correction fitted to the very cases that are judged forces their site means together. A
+    training set's mean then lies on the other side of its site's held-out cases, and a classifier
+    places them anywhere but there. Data without a site effect lie inside the null.
     """
     if estimate.null is None or estimate.value >= estimate.null.low:
         return ""
-    return (
-        "below the permutation null, which is not better than chance: it is what a correction "
-        "fitted to the judged cases themselves leaves behind"
-    )
+    reason = "" if refitted else ": a correction fitted to the judged cases themselves does this"
+    return f"below the permutation null, which is not better than chance{reason}"
 
 
 def maker(candidate: Candidate) -> str:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from harmonize_kit.compare.arrays import Floats, Ints, constant_columns, indicators
+from harmonize_kit.compare.arrays import Floats, Ints, column_scale, constant_columns, indicators
 from harmonize_kit.compare.linear_model import (
     PartialEffect,
     adjusted,
@@ -111,4 +111,5 @@ def _columns(site: Ints, covariates: Floats) -> tuple[Floats, Floats]:
     """Return the columns of site, (n, k - 1), and the others with the intercept, (n, 1 + d)."""
     target = indicators(site, int(site.max()) + 1)
     target = target[:, target.any(axis=0)][:, 1:]
-    return target, np.hstack([np.ones((len(site), 1)), covariates])
+    mean, scale = column_scale(covariates)
+    return target, np.hstack([np.ones((len(site), 1)), (covariates - mean) / scale])

@@ -77,6 +77,8 @@ def _classification(
 def _score(
     candidate: Candidate, panel: Panel, metric: str, estimate: Estimate, remark: str
 ) -> Score:
+    refitted = candidate.harmonizer is not None and metric.startswith("site_balanced_accuracy")
+    below = notes.below_null(estimate, refitted=refitted)
     return Score(
         candidate.name,
         "site",
@@ -86,5 +88,5 @@ def _score(
         higher_is_better=False,
         interval=estimate.interval,
         null=estimate.null,
-        note=notes.join(notes.below_null(estimate), remark, notes.constant_features(candidate)),
+        note=notes.join(below, remark, notes.constant_features(candidate)),
     )

@@ -64,10 +64,9 @@ def validate_config(content: Any, source: str, model: type[Config]) -> Config:
     try:
         return model.model_validate(content)
     except ValidationError as error:
-        problems = "; ".join(
-            _sentence(cast(dict[str, Any], item), model) for item in error.errors()
-        )
-        raise ConfigError(f"{source}: {problems}") from error
+        problems = [_sentence(cast(dict[str, Any], item), model) for item in error.errors()]
+        told = [f"{source}: {problem}" for problem in problems]
+        raise ConfigError(f"{source}: {'; '.join(problems)}", told) from error
 
 
 def _text(name: str, group: str) -> tuple[str, str]:

@@ -200,7 +200,7 @@ class HeadPhantomConfig(BaseModel):
     lesion_radius_mm: Range = (10.0, 15.0)
     lesion_growth: NonNegative = 0.2
     lesion_ageing: NonNegative = 0.3
-    heterogeneity: tuple[NonNegative, NonNegative] = (0.12, 0.20)
+    heterogeneity: tuple[NonNegative, NonNegative] = (0.12, 0.22)
     heterogeneity_spread: NonNegative = 0.25
     atrophy: NonNegative = 1.0
 

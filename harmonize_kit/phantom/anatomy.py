@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from harmonize_kit.core.volume import Geometry
+from harmonize_kit.errors import ConfigError
 from harmonize_kit.phantom.splines import grid_points
 
 MARGIN_MM = 15.0
@@ -65,8 +66,15 @@ def load_anatomy(spacing: float = 3.0) -> Anatomy:
     Parameters
     ----------
     spacing : float
-        Distance of voxel centres in mm.
+        Distance of voxel centres in mm, at least the 1 mm of the maps.
+
+    Raises
+    ------
+    ConfigError
+        If the spacing is finer than the maps.
     """
+    if not spacing >= 1.0:
+        raise ConfigError(f"expected a spacing of at least 1 mm, as the atlas has, got {spacing}")
     brain, grey, white, corner = _millimetre_maps()
     extent = cast(tuple[float, float, float], tuple(float(n - 1) for n in brain.shape))
     deep = _deep_white_matter(white, corner)
@@ -77,6 +85,8 @@ def load_anatomy(spacing: float = 3.0) -> Anatomy:
     size = cast(tuple[int, int, int], csf.shape[::-1])
     geometry = Geometry(size, (spacing, spacing, spacing), (-x, -y, z), DIRECTION)
     pull = _ventricle_pull(csf, corner, spacing)
+    for kept in (csf, grey, white, pull, deep):
+        kept.setflags(write=False)
     return Anatomy(geometry, csf, grey, white, pull, deep, extent)
 
 

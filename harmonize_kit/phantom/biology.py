@@ -128,9 +128,17 @@ def draw_biology(config: TablePhantomConfig, cases: Cases, rng: np.random.Genera
         + np.outer(columns["group"].to_numpy() == GROUPS[1], group)
     )
     return Biology(
-        mean, sd, sex, group, curves, loadings, mean + sd * effect, latent, unique,
-        config.reliability,
-    )  # fmt: skip
+        mean=mean,
+        sd=sd,
+        sex=sex,
+        group=group,
+        curves=curves,
+        loadings=loadings,
+        expected=mean + sd * effect,
+        latent=latent,
+        unique=unique,
+        reliability=config.reliability,
+    )
 
 
 def site_names(sites: int) -> list[str]:

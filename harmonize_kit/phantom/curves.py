@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 SATURATION = 2.0
 
@@ -32,7 +32,7 @@ class AgeCurves:
     age_range: tuple[float, float]
     features: tuple[str, ...]
 
-    def at(self, age: NDArray[np.float64] | float) -> pd.DataFrame:
+    def at(self, age: ArrayLike) -> pd.DataFrame:
         """Return the curves at ages in years: one row an age, one column a feature."""
         ages = np.atleast_1d(np.asarray(age, dtype=np.float64))
         values = _shapes(ages, self.age_range) @ self.weights.T  # (n_ages, n_features)

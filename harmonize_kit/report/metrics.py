@@ -70,7 +70,7 @@ METRICS: dict[str, Metric] = {
         "Site prediction, nonlinear", _ACCURACY.format("nonlinear"), _ONE_OVER_SITES, _two
     ),
     "association_median": Metric(
-        "Association, median over features",
+        "Median association",
         "Strength of the association between a feature and the covariate with site held "
         "constant; the median over features.",
         "near 0, a little above by sampling",
@@ -83,7 +83,7 @@ METRICS: dict[str, Metric] = {
         percent,
     ),
     "r2": Metric(
-        "Prediction, R²",
+        "R²",
         "Share of the variance of a held-out number that is predicted from the features; below "
         "0 is worse than predicting the mean.",
         "0 or below",
@@ -91,12 +91,12 @@ METRICS: dict[str, Metric] = {
         0.0,
     ),
     "mae": Metric(
-        "Prediction, mean absolute error",
+        "Mean absolute error",
         "Mean distance of prediction and truth in held-out cases, in the unit of the target.",
         "the error of predicting the mean",
     ),
     "auc": Metric(
-        "Prediction, area under the ROC curve",
+        "Area under the ROC curve",
         "Chance that a held-out case of one group is ranked above a case of the other by its "
         "features.",
         "0.50",

@@ -114,7 +114,6 @@ def _associations(card: Scorecard) -> Table | None:
 
 def _predictions(card: Scorecard) -> Table | None:
     chosen = [s for s in card if s.family == "biology" and s.metric in _PREDICTIONS]
-    chosen.sort(key=lambda score: _PREDICTIONS.index(score.metric))
     return score_table(card, chosen, "Prediction of biology from all features")
 
 

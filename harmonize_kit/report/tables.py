@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -53,12 +54,20 @@ def text_cell(text: object) -> Cell:
 def score_table(card: Scorecard, scores: Iterable[Score], caption: str) -> Table | None:
     """Return candidates x metrics with intervals and nulls, None where there is no such score."""
     chosen = list(scores)
-    columns = list(dict.fromkeys((score.metric, score.target) for score in chosen))
-    by_place = {(score.candidate, score.metric, score.target): score for score in chosen}
+    targets = list(dict.fromkeys(score.target for score in chosen))
+    columns = sorted(
+        dict.fromkeys((score.metric, score.target) for score in chosen),
+        key=lambda column: targets.index(column[1]),
+    )
     if not columns:
         return None
-    example = {(score.metric, score.target): score for score in reversed(chosen)}
-    head = ("Candidate", *(shown(label_of(example[column])) for column in columns))
+    by_place = {(score.candidate, score.metric, score.target): score for score in chosen}
+    label = {score.metric: shown(metric_of(score).label) for score in chosen}
+    head = ("Candidate", *(label[metric] for metric, _ in columns))
+    spans = Counter(target for _, target in columns)
+    groups = (("", 1), *((shown(target), span) for target, span in spans.items()))
+    if all(score.family == "site" for score in chosen):
+        groups = ()
     rows = tuple(
         (text_cell(name), *(score_cell(by_place.get((name, *column))) for column in columns))
         for name in card.candidates
@@ -66,7 +75,7 @@ def score_table(card: Scorecard, scores: Iterable[Score], caption: str) -> Table
     small = "Below each value: its 95 % interval over subjects"
     small += ", then what permutation gives." if any(score.null for score in chosen) else "."
     notes = (small, *_notes(chosen))
-    return Table(caption, head, rows, notes=notes)
+    return Table(caption, head, rows, groups, notes)
 
 
 def score_cell(score: Score | None) -> Cell:
@@ -95,7 +104,7 @@ def comparison_table(card: Scorecard) -> Table:
         "the 95 % intervals do not overlap; a difference may exist where none is shown.",
     )
     head = ("Metric", *(shown(name) for name in card.candidates))
-    return Table("Every metric for every candidate", head, tuple(rows), notes=notes)
+    return Table("Every metric for every candidate", head, tuple(rows), (), notes, "compare")
 
 
 _WORDS = {
@@ -146,4 +155,4 @@ def meaning_table(card: Scorecard) -> Table:
         for score in dict.fromkeys(first[score.metric] for score in card)
     )
     head = ("Metric", "What it is", "Good direction", "At chance")
-    return Table("How to read the metrics", head, rows, kind="prose")
+    return Table("How to read the metrics", head, rows, kind="prose wide")

@@ -8,8 +8,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import cast
 
-from harmonize_kit.core.cohort import Case, Cohort
-from harmonize_kit.core.table import as_text
+from harmonize_kit.core.cohort import Case, Cohort, check_unique_ids
 from harmonize_kit.errors import TableError, did_you_mean
 from harmonize_kit.storage.columns import plain_suffix, read_text_table, text_frame
 from harmonize_kit.storage.identity import find_column, find_id_column
@@ -40,23 +39,43 @@ def read_cohort(path: Path, id_column: str | None = None) -> Cohort:
     rows = cast(list[dict[str, str]], text_frame(table, names).to_dict("records"))
     ids = [row[id_column] for row in rows] if id_column else _made_ids(rows, mask, label, path)
     cases: list[Case] = []
+    problems: list[str] = []
     for number, (case, row) in enumerate(zip(ids, rows, strict=True), start=1):
         where = f"{path.name}, data row {number}"
-        if not str(case).strip():
-            raise TableError(f"{where}: the id in column '{id_column}' is empty; give one")
-        cases.append(
-            Case(
-                str(case),
-                MappingProxyType(
-                    {key: _path(row, name, path, where) for key, name in images.items()}
-                ),
-                _path(row, mask, path, where),
-                parse_labels(str(row[label]) if label else "", where),
-                _whole_number(str(row[channel]), where, "Label_channel") if channel else 0,
-                MappingProxyType({name: str(row[name]) for name in others}),
+        try:
+            if not case.strip():
+                raise TableError(f"{where}: the id in column '{id_column}' is empty; give one")
+            paths = {key: _path(row, name, path, where) for key, name in images.items()}
+            cases.append(
+                Case(
+                    case,
+                    MappingProxyType(paths),
+                    _path(row, mask, path, where),
+                    parse_labels(row[label] if label else "", where),
+                    _channel(row[channel], where) if channel else 0,
+                    MappingProxyType({name: row[name] for name in others}),
+                )
             )
-        )
+        except TableError as error:
+            problems.extend(error.problems)
+    try:
+        check_unique_ids(ids, path.name)
+    except TableError as error:
+        problems.extend(error.problems)
+    if problems:
+        more = f" ({len(problems)} problems in all)" if len(problems) > 1 else ""
+        raise TableError(f"{problems[0]}{more}", problems)
     return Cohort(tuple(cases), tuple(others), path.name)
+
+
+def missing_files(cohort: Cohort) -> list[str]:
+    """Return one sentence for every image or mask that is not there, by data row."""
+    return [
+        f"{cohort.source}, data row {number}: there is no file {file}"
+        for number, case in enumerate(cohort, start=1)
+        for file in (*case.images.values(), case.mask)
+        if not Path(file).is_file()
+    ]
 
 
 def parse_labels(text: str, where: str = "Label") -> tuple[int, ...] | None:
@@ -117,22 +136,24 @@ def _made_ids(
 
 
 def _path(row: dict[str, str], column: str, table: Path, where: str) -> str:
-    text = as_text(row[column]).strip()
+    text = row[column].strip()
     if not text:
         raise TableError(f"{where}: column '{column}' is empty; give the path of the file")
     return str((table.parent / text).absolute())
 
 
+def _channel(text: str, where: str) -> int:
+    return _whole_number(text, where, "Label_channel") if text.strip() else 0
+
+
 def _whole_number(text: str, where: str, column: str) -> int:
-    if not text.strip() and column == "Label_channel":
-        return 0
     try:
         number = float(text)
     except ValueError:
         number = float("nan")
     if not number.is_integer():
         raise TableError(
-            f"{where}: column '{column}' must hold whole numbers (1, or 1;2;4, or all), got "
-            f"'{text.strip()}'"
+            f"{where}: column '{column}' must hold whole numbers"
+            f"{' (1, or 1;2;4, or all)' if column == 'Label' else ''}, got '{text.strip()}'"
         )
     return int(number)

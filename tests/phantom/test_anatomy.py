@@ -1,13 +1,16 @@
 """The atlas lies where nilearn says, in ITK's convention."""
 
 import socket
+from typing import Any
 
-import nibabel
 import numpy as np
 import pytest
 import SimpleITK as sitk
+from nibabel.affines import apply_affine
+from nibabel.nifti1 import Nifti1Image
 from nilearn import datasets
 
+from harmonize_kit.errors import ConfigError
 from harmonize_kit.phantom import load_anatomy
 
 
@@ -29,6 +32,16 @@ def test_read_once_then_kept(anatomy):
     assert load_anatomy(3.0) is anatomy
 
 
+def test_kept_maps_cannot_be_changed_by_one_user_for_all_others(anatomy):
+    with pytest.raises(ValueError, match="read-only"):
+        anatomy.grey[0, 0, 0] = 1
+
+
+def test_a_spacing_finer_than_the_atlas_is_refused():
+    with pytest.raises(ConfigError, match="at least 1 mm"):
+        load_anatomy(0.5)
+
+
 def test_fractions_fill_the_brain_and_nothing_else(anatomy):
     total = anatomy.csf + anatomy.grey + anatomy.white
     assert min(part.min() for part in (anatomy.csf, anatomy.grey, anatomy.white)) >= 0
@@ -44,17 +57,17 @@ def test_voxels_lie_where_nilearn_says(anatomy, tmp_path):
     image.SetOrigin(anatomy.geometry.origin)
     image.SetDirection(anatomy.geometry.direction)
     sitk.WriteImage(image, str(tmp_path / "grey.nii.gz"))
-    ours = nibabel.load(tmp_path / "grey.nii.gz")  # RAS, as nilearn's
-    theirs = datasets.load_mni152_gm_template(resolution=1)
+    ours: Any = Nifti1Image.from_filename(tmp_path / "grey.nii.gz")  # RAS, as nilearn's
+    theirs: Any = datasets.load_mni152_gm_template(resolution=1)
     np.testing.assert_allclose(ours.affine[:3, :3], 3 * np.eye(3), atol=1e-5)
 
     index = np.argwhere(np.asarray(ours.dataobj) > 0.05)
-    world = nibabel.affines.apply_affine(ours.affine, index)
-    at = np.rint(nibabel.affines.apply_affine(np.linalg.inv(theirs.affine), world)).astype(int)
+    world = apply_affine(ours.affine, index)
+    at = np.rint(apply_affine(np.linalg.inv(theirs.affine), world)).astype(int)
     expected = np.asarray(theirs.dataobj)[tuple(at.T)]
     found = np.asarray(ours.dataobj)[tuple(index.T)]
     assert np.corrcoef(expected, found)[0, 1] > 0.95
-    shifted = np.asarray(theirs.dataobj)[tuple((at + [0, 3, 0]).T)]
+    shifted = np.asarray(theirs.dataobj)[at[:, 0], at[:, 1] + 3, at[:, 2]]
     assert np.corrcoef(shifted, found)[0, 1] < 0.7
 
 

@@ -75,7 +75,7 @@ def test_at_the_reference_site_both_scans_differ_by_noise_only():
 
 def test_tissues_share_out_every_voxel():
     fractions = head_of().fractions
-    total = sum(fractions.values())
+    total = np.sum(list(fractions.values()), axis=0)
     assert min(part.min() for part in fractions.values()) >= 0
     assert np.max(total) <= 1 + 1e-5
     assert np.all(total[fractions["lesion"] > 0.5] > 0.9)
@@ -83,8 +83,9 @@ def test_tissues_share_out_every_voxel():
 
 def test_brains_differ():
     one, two = head_of(seed=1), head_of(seed=2)
-    overlap = ((one.mask == 2) & (two.mask == 2)).sum() * 2 / ((one.mask == 2).sum() * 2)
-    assert 0.4 < overlap < 0.9
+    grey = [head.mask == GREY_MATTER_LABEL for head in (one, two)]
+    dice = 2 * (grey[0] & grey[1]).sum() / (grey[0].sum() + grey[1].sum())
+    assert 0.5 < dice < 0.9
 
 
 def test_heterogeneity_is_exactly_what_was_planted():
@@ -117,7 +118,7 @@ def test_age_widens_fluid_thins_grey_matter_and_grows_the_lesion():
 
 
 def test_men_have_larger_heads():
-    female, male = (litres(sum(head_of(sex=sex).fractions.values())) for sex in "FM")
+    female, male = (litres(np.stack(list(head_of(sex=sex).fractions.values()))) for sex in "FM")
     assert male / female == pytest.approx((1.015 / 0.985) ** 3, rel=0.02)
 
 
@@ -125,12 +126,12 @@ def test_the_same_head_at_another_spacing():
     coarse, fine = head_of(3.0), head_of(2.0)
     for name in coarse.fractions:
         volumes = litres(coarse.fractions[name]), litres(fine.fractions[name], 2.0)
-        assert volumes[0] == pytest.approx(volumes[1], rel=0.1)
+        assert volumes[0] == pytest.approx(volumes[1], rel=0.15)
     centres = [
         ndimage.center_of_mass(head.mask == LESION_LABEL) * np.array(head.geometry.spacing)
         for head in (coarse, fine)
     ]
-    np.testing.assert_allclose(*centres, atol=2)
+    np.testing.assert_allclose(centres[0], centres[1], atol=2)
 
 
 def test_confounding_orders_ages_by_scanner():
@@ -154,8 +155,8 @@ def test_bad_settings_are_refused():
     for settings in ({"reference": "Elsewhere"}, {"scanners": []}, {"spacings": 3}):
         with pytest.raises(ConfigError, match=next(iter(settings))):
             validate_config(settings, "heads.yaml", HeadPhantomConfig)
-    with pytest.raises(ConfigError, match="no|none"):
-        tiny = HeadPhantomConfig(lesion_radius_mm=(0.1, 0.2), spacing=6.0)
+    tiny = HeadPhantomConfig(lesion_radius_mm=(0.1, 0.2), spacing=6.0)
+    with pytest.raises(ConfigError, match="at least one voxel"):
         simulate_head(tiny, 0, 0)
 
 

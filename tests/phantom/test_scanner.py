@@ -109,7 +109,7 @@ def test_blur_keeps_the_total_and_follows_the_axes(head):
     along_z = noise_free(head, plain(blur_mm=(0, 0, 12)))
     contrast = [np.abs(np.diff(along_z, axis=a)).mean() for a in range(3)]
     plainly = [np.abs(np.diff(sharp, axis=a)).mean() for a in range(3)]
-    assert contrast[0] / plainly[0] < 0.8 * contrast[2] / plainly[2]
+    assert contrast[0] / plainly[0] < 0.9 * contrast[2] / plainly[2]
 
 
 def test_the_scan_carries_mask_and_geometry(head):

@@ -49,7 +49,7 @@ SITE = Question(
     "site_effect",
     "partial_eta_squared",
     "q",
-    "partial η²",
+    "partial η² of site",
     "Site effect of each feature, before and after",
     "Each point is a feature. Below the dashed line the candidate left less of the site effect "
     "than there was before; on it nothing changed.",
@@ -162,4 +162,6 @@ def _table(features: Mapping[str, pd.DataFrame], question: Question) -> Table:
             "features and in report.json.",
         )
     head = ("Feature", *(shown(name) for name in features))
-    return Table(f"{question.title}: numbers", head, rows, notes=notes)
+    return Table(
+        f"{question.axis[0].upper()}{question.axis[1:]} by feature", head, rows, notes=notes
+    )

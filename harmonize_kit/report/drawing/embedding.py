@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import product
 from typing import Any, cast
 
 import numpy as np
@@ -27,6 +28,7 @@ from harmonize_kit.report.text import MISSING, finite, shown, significant
 MAX_POINTS = 5000
 _LEGEND_SITES = 48
 _LEGEND_LETTERS = 24
+_TURNS = 6  # sites are drawn in turns, so that the last of them does not cover the others
 
 
 @dataclass(frozen=True)
@@ -105,15 +107,16 @@ def _panel(
     ranks = {site: number for number, site in enumerate(sites)}
     ordered = sorted(range(len(cases.ids)), key=lambda row: ranks[cases.sites[row]])
     kept = [ordered[rank] for rank in thinned(len(ordered), limit)]
-    size = 4.5 if len(kept) < 300 else 3.8
+    size = 4.5 if len(kept) < 300 else 3.8 if len(kept) < 700 else 3.2
+    by_site = [[row for row in kept if cases.sites[row] == site] for site in sites]
     hover: dict[str, list[str]] = {}
-    for number, site in enumerate(sites):
-        rows = [row for row in kept if cases.sites[row] == site]
+    for turn, number in product(range(_TURNS), range(len(sites))):
+        rows = by_site[number][turn::_TURNS]
         if rows:
-            gid = f"points-{place}-{number}"
+            gid = f"points-{place}-{turn}-{number}"
             draw_points(axes, cases.points[rows], *site_style(number), size, gid)
             ids = [f"{shown(cases.ids[row])}, " if show_ids else "" for row in rows]
-            hover[gid] = [f"{name}{shown(site)}" for name in ids]
+            hover[gid] = [f"{name}{shown(sites[number])}" for name in ids]
     return hover
 
 
@@ -138,7 +141,7 @@ def _legend(sites: Sequence[str]) -> list[Artist]:
 
 def _legend_columns(sites: Sequence[str], panels: int) -> int:
     letters = max(min(len(shown(site)), _LEGEND_LETTERS) for site in sites)
-    width = (50, 92, 104)[min(panels, 3) - 1]  # letters that fit beside each other
+    width = (50, 96, 108)[min(panels, 3) - 1]  # letters that fit beside each other
     return max(1, width // (letters + 7))
 
 

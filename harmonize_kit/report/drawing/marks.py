@@ -34,10 +34,10 @@ def new_figure(width: float, height: float) -> Figure:
 
 def new_panels(count: int, labels: tuple[str, str], legend_rows: int) -> tuple[Figure, list[Any]]:
     """Return a figure of square panels with common axes, up to three in a row."""
-    columns = min(3, count)
+    columns = 2 if count == 4 else min(3, count)
     rows = -(-count // columns)
     panel = _PANEL if columns == 3 else _LARGE_PANEL
-    figure = new_figure(columns * panel + 0.6, rows * (panel + 0.12) + 0.4 + 0.19 * legend_rows)
+    figure = new_figure(columns * panel + 0.6, rows * (panel + 0.45) + 0.1 + 0.19 * legend_rows)
     grid = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
     every: list[Any] = list(cast(Any, grid).flat)
     for unused in every[count:]:

@@ -32,8 +32,8 @@ _LOOKS = ((BLUE, "o"), (VERMILLION, "s"), (QUIET, "D"))
 _TITLE = "How well the site is predicted from the features"
 _CAPTION = (
     "Points are balanced accuracy in held-out cases, bars their 95 % intervals, grey bands the "
-    "central 95 % of what permuted sites give. A bar that reaches into its band has not been shown "
-    "to differ from chance; a point to the left of it is no better than chance."
+    "central 95 % of what permuted sites give. A point inside its band has not been shown to "
+    "differ from chance; a point to the left of it is no better than chance."
 )
 
 
@@ -46,7 +46,7 @@ def draw_site_prediction(card: Scorecard) -> Picture | None:
     candidates = [
         name for name in card.candidates if any(score.candidate == name for score in scores)
     ]
-    table = score_table(card, scores, f"{_TITLE}: numbers")
+    table = score_table(card, scores, "Site prediction")
     if table is None or not metrics:
         return None
     hover: dict[str, list[str]] = {}

@@ -1,0 +1,46 @@
+"""harmonize-kit inspect."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from harmonize_kit_cli.console import Console, Outcome, command_options
+
+
+@click.command()
+@click.argument("model", type=click.Path(path_type=Path))
+@command_options
+def inspect(console: Console, model: Path) -> Outcome:
+    """Say what a saved MODEL was fitted on and with; no subject's data is in it.
+
+    \b
+    Examples:
+      harmonize-kit inspect model
+      harmonize-kit inspect model --json
+    """
+    from harmonize_kit.flows.inspect import inspect as run_inspect
+
+    found = run_inspect(model)
+    chosen = found["configuration"]
+    console.say(
+        f"{found['kind']} {found['digest']}, by harmonize-kit "
+        f"{found['made_by'].get('versions', {}).get('harmonize-kit', '?')}"
+    )
+    console.say(f"  site column   {chosen['site']}")
+    console.say(f"  preserves     {chosen['preserve'] or 'nothing'}")
+    console.say(f"  reference     {chosen['reference'] or 'none (pooled)'}")
+    console.say(f"  cases         {found['cases']}")
+    through = len(found["passed_through"])
+    console.say(f"  features      {len(found['features'])}, {through} of them passed through")
+    for name, about in found["covariates"].items():
+        detail = about.get("levels") or "{:g} to {:g}".format(*about["range"])
+        console.say(f"  covariate     {name}: {detail}")
+    console.say("  site                     cases    shift (RMS, SD)    variance ratio")
+    for name, about in found["sites"].items():
+        console.say(
+            f"    {name:<22} {about['cases']:>5} {about['root_mean_square_shift']:>18.3f} "
+            f"{about['geometric_mean_variance_ratio']:>17.3f}"
+        )
+    return Outcome(found)

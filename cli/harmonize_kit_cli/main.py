@@ -1,0 +1,94 @@
+"""harmonize-kit: assembles the commands and turns errors into exit codes."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import traceback
+from types import FrameType
+
+import click
+
+from harmonize_kit.errors import HarmonizeError
+from harmonize_kit_cli import exit_codes
+from harmonize_kit_cli.apply import apply
+from harmonize_kit_cli.console import complain
+from harmonize_kit_cli.doctor import doctor
+from harmonize_kit_cli.extract import extract
+from harmonize_kit_cli.fit import fit
+from harmonize_kit_cli.inspect import inspect
+from harmonize_kit_cli.validate import validate
+
+
+class Terminated(BaseException):
+    """SIGTERM arrived, as when a batch system takes the machine back."""
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(package_name="harmonize-kit", prog_name="harmonize-kit")
+def cli() -> None:
+    """Extract radiomic features, harmonize them across scanners, and judge the result.
+
+    \b
+    The usual order:
+      harmonize-kit extract cohort.csv -o features
+      harmonize-kit fit features/features.csv -o model --site scanner --preserve "age + sex"
+      harmonize-kit apply model features/features.csv -o harmonized.csv
+      harmonize-kit report raw=features/features.csv combat=harmonized.csv -o report --site scanner
+
+    Try it without data of your own: harmonize-kit demo -o demo
+    """
+
+
+for command in (extract, fit, apply, inspect, validate, doctor):
+    cli.add_command(command)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command line and exit with a code of the contract."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    signal.signal(signal.SIGTERM, _terminate)
+    code = _run(arguments)
+    sys.stdout.flush()
+    sys.exit(code)
+
+
+def _run(arguments: list[str]) -> int:
+    as_json, debug = "--json" in arguments, "--debug" in arguments
+    try:
+        result = cli.main(args=arguments, prog_name="harmonize-kit", standalone_mode=False)
+        return result if isinstance(result, int) else exit_codes.OK
+    except click.exceptions.Exit as ended:
+        return ended.exit_code
+    except click.ClickException as error:
+        error.show()
+        return exit_codes.USAGE
+    except (click.Abort, KeyboardInterrupt):
+        complain("interrupted", as_json=as_json, exit_code=exit_codes.INTERRUPTED)
+        return exit_codes.INTERRUPTED
+    except Terminated:
+        complain("terminated", as_json=as_json, exit_code=exit_codes.TERMINATED)
+        return exit_codes.TERMINATED
+    except HarmonizeError as error:
+        code = exit_codes.exit_code_of(error)
+        message = str(error)
+    except BrokenPipeError:
+        # The reader of our output went away (head, less): nothing to tell, nobody to tell it.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return exit_codes.OK
+    except Exception as error:  # noqa: BLE001
+        code = exit_codes.BUG
+        message = (
+            f"{type(error).__name__}: {error}. This is a bug of harmonize-kit, not of your data; "
+            "run again with --debug and report it"
+        )
+    if debug:
+        traceback.print_exc()
+    complain(message, as_json=as_json, exit_code=code)
+    return code
+
+
+def _terminate(number: int, frame: FrameType | None) -> None:
+    del number, frame
+    raise Terminated

@@ -1,0 +1,141 @@
+from dataclasses import replace
+
+import pytest
+
+from harmonize_kit.core.scorecard import Null, Score, Scorecard
+from harmonize_kit.report.judgement import Change, Standing, change, standing, strongest
+from harmonize_kit.report.tables import comparison_table
+from harmonize_kit.report.verdict import cannot_show, verdict
+
+ABOUT = {"sites": {"A": 50, "B": 50, "C": 50, "D": 50}, "n_cases": 200}
+ACCURACY = Score("raw", "site", "site_balanced_accuracy_linear", "site", 0.8, False, (0.75, 0.85))
+NULL = Null(0.25, 0.2, 0.3, 0.001)
+
+
+def accuracy(candidate, value, p=0.001, kind="linear", half=0.03):
+    return Score(
+        candidate,
+        "site",
+        f"site_balanced_accuracy_{kind}",
+        "site",
+        value,
+        False,
+        (value - half, value + half),
+        replace(NULL, p=p),
+    )
+
+
+def biology(candidate, value, metric="r2", target="age", half=0.05, p=0.001):
+    null = Null({"auc": 0.5}.get(metric, 0.0), -0.1, 0.1, p)
+    interval = (value - half, value + half)
+    return Score(candidate, "biology", metric, target, value, True, interval, null)
+
+
+@pytest.mark.parametrize(
+    ("score", "expected"),
+    [
+        (replace(ACCURACY, null=NULL), Standing.ABOVE),
+        (replace(ACCURACY, null=replace(NULL, p=0.2)), Standing.NOT_SHOWN),
+        (replace(ACCURACY, value=0.1, null=NULL), Standing.BELOW),
+        (ACCURACY, Standing.ABOVE),
+        (replace(ACCURACY, interval=(0.2, 0.3)), Standing.NOT_SHOWN),
+        (replace(ACCURACY, interval=(0.1, 0.2)), Standing.BELOW),
+        (replace(ACCURACY, interval=None), Standing.UNKNOWN),
+        (replace(ACCURACY, null=replace(NULL, p=float("nan"))), Standing.NOT_SHOWN),
+        (replace(ACCURACY, metric="something_else"), Standing.UNKNOWN),
+    ],
+)
+def test_standing(score, expected):
+    assert standing(score, ABOUT) is expected
+
+
+def test_chance_is_unknown_without_null_and_sites():
+    assert standing(ACCURACY, {}) is Standing.UNKNOWN
+
+
+@pytest.mark.parametrize(
+    ("interval", "higher", "expected"),
+    [
+        ((0.6, 0.74), False, Change.BETTER),
+        ((0.6, 0.74), True, Change.WORSE),
+        ((0.86, 0.9), False, Change.WORSE),
+        ((0.86, 0.9), True, Change.BETTER),
+        ((0.7, 0.75), False, Change.NOT_SHOWN),
+        ((float("nan"), float("nan")), False, Change.UNKNOWN),
+        (None, False, Change.UNKNOWN),
+    ],
+)
+def test_change_needs_intervals_apart(interval, higher, expected):
+    before = replace(ACCURACY, higher_is_better=higher)
+    assert change(before, replace(before, interval=interval)) is expected
+
+
+def test_one_classifier_above_chance_speaks_for_the_candidate():
+    mild = accuracy("combat", 0.33, p=0.3)
+    telling = accuracy("combat", 0.31, p=0.01, kind="nonlinear")
+    assert strongest([mild, telling], ABOUT) == (telling, Standing.ABOVE)
+
+
+def test_site_gone_is_said_as_not_shown():
+    card = Scorecard((accuracy("raw", 0.8), accuracy("combat", 0.27, p=0.4)), about=ABOUT)
+    (answer,) = verdict(card)
+    assert "0.80" in answer.before
+    assert "the site can be told" in answer.before
+    ((name, sentence),) = answer.after
+    assert name == "combat"
+    assert "no difference from chance shown" in sentence
+    assert "less than in raw" in sentence
+
+
+def test_overlapping_intervals_are_no_difference():
+    card = Scorecard((accuracy("raw", 0.8), accuracy("combat", 0.77)), about=ABOUT)
+    assert "no difference from raw shown" in verdict(card)[0].after[0][1]
+
+
+def test_below_chance_is_not_better_than_chance():
+    card = Scorecard((accuracy("raw", 0.8), accuracy("odd", 0.1)), about=ABOUT)
+    sentence = verdict(card)[0].after[0][1]
+    assert "below chance, which is not better than chance" in sentence
+    assert "less than" not in sentence
+    mark = comparison_table(card).rows[0][2].mark
+    assert "better" not in mark.replace("no better", "")
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "expected"),
+    [
+        (biology("raw", 0.4), biology("x", 0.42), "no loss shown for age"),
+        (biology("raw", 0.4), biology("x", 0.1), "lost in part or whole for age"),
+        (biology("raw", 0.2), biology("x", 0.5), "may be gain or artefact"),
+        (biology("raw", 0.01, p=0.5), biology("x", 0.02, p=0.6), "nothing to lose"),
+        (biology("raw", 0.4), replace(biology("x", 0.4), interval=None), "not judged"),
+    ],
+)
+def test_fate_of_biology(before, after, expected):
+    (answer,) = verdict(Scorecard((before, after), about=ABOUT))
+    assert expected in answer.after[0][1]
+
+
+def test_lost_and_kept_targets_are_told_apart():
+    card = Scorecard(
+        (
+            biology("raw", 0.4),
+            biology("raw", 0.7, "auc", "sex"),
+            biology("x", 0.1),
+            biology("x", 0.71, "auc", "sex"),
+        ),
+        about=ABOUT,
+    )
+    sentence = verdict(card)[0].after[0][1]
+    assert sentence.index("lost") < sentence.index("age") < sentence.index("no loss shown")
+    assert "sex (AUC 0.71" in sentence
+
+
+def test_biology_that_was_not_there_is_not_called_shown():
+    (answer,) = verdict(Scorecard((biology("raw", 0.01, p=0.5),), about=ABOUT))
+    assert "no difference from chance shown" in answer.before
+
+
+def test_limits_name_the_size_where_it_is_known():
+    assert "200 cases from 4 sites" in cannot_show(ABOUT)
+    assert "cannot show that no site effect is left" in cannot_show({})
