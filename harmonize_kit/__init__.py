@@ -1,1 +1,77 @@
-"""Harmonization of multi-scanner imaging studies: extract, fit and apply, judge."""
+"""Harmonization of multi-scanner imaging studies: extract, fit and apply, judge.
+
+The public names are below. Each is imported when it is first used, so that a command which needs
+no arrays starts at once.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+from harmonize_kit.flows.judgement import compare, report
+
+if TYPE_CHECKING:
+    from harmonize_kit.combat import ComBat
+    from harmonize_kit.core.cohort import Case, Cohort
+    from harmonize_kit.core.harmonizer import IdentityHarmonizer
+    from harmonize_kit.core.scorecard import Scorecard
+    from harmonize_kit.core.table import FeatureTable
+    from harmonize_kit.core.volume import Geometry, Volume
+    from harmonize_kit.flows.extract import extract
+    from harmonize_kit.flows.models import load, save
+    from harmonize_kit.storage.cohorts import read_cohort
+    from harmonize_kit.storage.feature_tables import read_feature_table, write_feature_table
+
+    __version__: str
+
+_HOMES = {
+    "Case": "core.cohort",
+    "Cohort": "core.cohort",
+    "ComBat": "combat",
+    "FeatureTable": "core.table",
+    "Geometry": "core.volume",
+    "IdentityHarmonizer": "core.harmonizer",
+    "Scorecard": "core.scorecard",
+    "Volume": "core.volume",
+    "extract": "flows.extract",
+    "load": "flows.models",
+    "read_cohort": "storage.cohorts",
+    "read_feature_table": "storage.feature_tables",
+    "save": "flows.models",
+    "write_feature_table": "storage.feature_tables",
+}
+
+__all__ = [
+    "Case",
+    "Cohort",
+    "ComBat",
+    "FeatureTable",
+    "Geometry",
+    "IdentityHarmonizer",
+    "Scorecard",
+    "Volume",
+    "compare",
+    "extract",
+    "load",
+    "read_cohort",
+    "read_feature_table",
+    "report",
+    "save",
+    "write_feature_table",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        return version("harmonize-kit")
+    if name in _HOMES:
+        value = getattr(import_module(f"harmonize_kit.{_HOMES[name]}"), name)
+        globals()[name] = value
+        return value
+    raise AttributeError(f"module 'harmonize_kit' has no attribute '{name}'")
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_HOMES])

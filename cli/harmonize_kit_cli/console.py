@@ -6,6 +6,7 @@ import functools
 import json
 import logging
 import sys
+import traceback
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -75,9 +76,13 @@ def command_options(function: Callable[..., Outcome]) -> Callable[..., int]:
     return wrapped
 
 
-def complain(message: str, *, as_json: bool, exit_code: int) -> None:
-    """Tell an error on stderr and, where JSON was asked for, on stdout too."""
-    logging.getLogger("harmonize_kit").debug("exit %d: %s", exit_code, message)
+def complain(
+    message: str, *, as_json: bool, exit_code: int, raised: BaseException | None = None
+) -> None:
+    """Tell an error on stderr, with the traceback of ``raised``; and as JSON where asked for."""
+    logger.debug("exit %d: %s", exit_code, message)
+    if raised is not None:
+        traceback.print_exception(raised)
     click.echo(f"Error: {message}", err=True)
     if as_json:
         document = {"ok": False, "exit_code": exit_code, "error": message}

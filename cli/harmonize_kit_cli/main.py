@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import sys
-import traceback
 from types import FrameType
 
 import click
@@ -14,10 +13,12 @@ from harmonize_kit.errors import HarmonizeError
 from harmonize_kit_cli import exit_codes
 from harmonize_kit_cli.apply import apply
 from harmonize_kit_cli.console import complain
+from harmonize_kit_cli.demo import demo
 from harmonize_kit_cli.doctor import doctor
 from harmonize_kit_cli.extract import extract
 from harmonize_kit_cli.fit import fit
 from harmonize_kit_cli.inspect import inspect
+from harmonize_kit_cli.report import report
 from harmonize_kit_cli.validate import validate
 
 
@@ -41,7 +42,7 @@ def cli() -> None:
     """
 
 
-for command in (extract, fit, apply, inspect, validate, doctor):
+for command in (demo, extract, fit, apply, report, inspect, validate, doctor):
     cli.add_command(command)
 
 
@@ -71,21 +72,18 @@ def _run(arguments: list[str]) -> int:
         complain("terminated", as_json=as_json, exit_code=exit_codes.TERMINATED)
         return exit_codes.TERMINATED
     except HarmonizeError as error:
-        code = exit_codes.exit_code_of(error)
-        message = str(error)
+        code, message, raised = exit_codes.exit_code_of(error), str(error), error
     except BrokenPipeError:
         # The reader of our output went away (head, less): nothing to tell, nobody to tell it.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return exit_codes.OK
     except Exception as error:  # noqa: BLE001
-        code = exit_codes.BUG
+        code, raised = exit_codes.BUG, error
         message = (
             f"{type(error).__name__}: {error}. This is a bug of harmonize-kit, not of your data; "
             "run again with --debug and report it"
         )
-    if debug:
-        traceback.print_exc()
-    complain(message, as_json=as_json, exit_code=code)
+    complain(message, as_json=as_json, exit_code=code, raised=raised if debug else None)
     return code
 
 

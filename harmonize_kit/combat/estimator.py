@@ -64,6 +64,7 @@ class ComBat(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):  # pyright:
 
     model_: FittedComBat
     n_features_in_: int
+    feature_names_in_: NDArray[np.object_]
 
     def __init__(
         self,
@@ -101,7 +102,7 @@ class ComBat(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):  # pyright:
             See :meth:`ComBatHarmonizer.fit`.
         """
         table = self._table(X, covariates, reset=True)
-        self.model_ = ComBatHarmonizer(self._config()).fit(table)
+        self.model_ = self.harmonizer().fit(table)
         return self
 
     def transform(self, X: ArrayLike, *, covariates: pd.DataFrame) -> NDArray[np.float64]:
@@ -124,11 +125,12 @@ class ComBat(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):  # pyright:
         """Fit, then return the same cases harmonized, shape (n_cases, n_features)."""
         return self.fit(X, y, covariates=covariates).transform(X, covariates=covariates)
 
-    def _config(self) -> ComBatConfig:
+    def harmonizer(self) -> ComBatHarmonizer:
+        """Return the same choices as a harmonizer of feature tables."""
         preserve = self.preserve
         if preserve is not None and not isinstance(preserve, str):
             preserve = ",".join(preserve) or None
-        return ComBatConfig(
+        config = ComBatConfig(
             site=self.site,
             preserve=preserve,
             categorical=tuple(self.categorical),
@@ -137,6 +139,7 @@ class ComBat(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):  # pyright:
             parametric=self.parametric,
             mean_only=self.mean_only,
         )
+        return ComBatHarmonizer(config)
 
     def _table(self, X: ArrayLike, covariates: pd.DataFrame, *, reset: bool) -> FeatureTable:
         named = isinstance(X, pd.DataFrame)
@@ -155,7 +158,7 @@ class ComBat(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):  # pyright:
                 f"X is an array of {len(values)} cases and is joined to covariates by position, "
                 f"got covariates of {len(covariates)} cases; give X as a DataFrame to join by index"
             )
-        columns = X.columns if named else [f"x{number}" for number in range(values.shape[1])]
+        columns = X.columns if named else list(unnamed_features(values.shape[1]))
         features = pd.DataFrame(values, index=index, columns=columns)
         return FeatureTable.join(features, covariates, source="X")
 
@@ -166,3 +169,8 @@ class ComBat(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):  # pyright:
         tags = cast(Any, super().__sklearn_tags__())
         tags.input_tags.allow_nan = True
         return tags
+
+
+def unnamed_features(count: int) -> tuple[str, ...]:
+    """Return the names scikit-learn gives the features of an array: x0, x1 ..."""
+    return tuple(f"x{number}" for number in range(count))

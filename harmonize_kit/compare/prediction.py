@@ -68,21 +68,11 @@ def prediction(
         means[fold.test] = flat[fold.train].mean(axis=0)
     if covariate.kind == "numeric":
         return _of_numbers(drawn, scores + means, weights)
-    positive, ranked = encoded > 0.5, scores.reshape(encoded.shape)
-    seen: Flags = np.asarray(positive[:, 0].any(axis=0) & ~positive[:, 0].all(axis=0))
-    auc = auc_columns(positive[..., seen], ranked[..., seen]).mean(axis=-1)
-    draws = np.nanmean(
-        [
-            weighted_auc(positive[:, 0, level], ranked[:, 0, level], weights)
-            for level in positions(seen)
-        ],
-        axis=0,
-    )
-    return {"auc": _estimate(auc, draws)}
+    return _of_levels(encoded > 0.5, scores.reshape(encoded.shape), weights)
 
 
 def r_squared(target: Floats, predicted: Floats, weights: Floats) -> Floats:
-    """Return 1 - SS_error / SS_total for each row of weights, shape (b,).
+    """Return 1 - SS_error / SS_total for each row of weights, shape (b,); NaN if SS_total is 0.
 
     Parameters
     ----------
@@ -91,7 +81,9 @@ def r_squared(target: Floats, predicted: Floats, weights: Floats) -> Floats:
     """
     centred = target - target.mean()
     total = weights @ centred**2 - (weights @ centred) ** 2 / weights.sum(axis=1)
-    return 1 - weights @ (target - predicted) ** 2 / total
+    error = weights @ (target - predicted) ** 2
+    ratio = np.divide(error, total, out=np.full(len(weights), np.nan), where=total > 0)
+    return 1 - ratio
 
 
 def auc_columns(positive: Flags, score: Floats) -> Floats:
@@ -127,6 +119,7 @@ def weighted_auc(positive: Flags, score: Floats, weights: Floats) -> Floats:
 
 
 def _of_numbers(drawn: Floats, predicted: Floats, weights: Floats) -> dict[str, Estimate]:
+    """Shapes (n, 1 + b), the observed target first."""
     error = np.abs(drawn - predicted)  # (n, 1 + b)
     total = np.sum((drawn - drawn.mean(axis=0)) ** 2, axis=0)
     observed = weights @ error[:, 0] / weights.sum(axis=1)
@@ -137,6 +130,21 @@ def _of_numbers(drawn: Floats, predicted: Floats, weights: Floats) -> dict[str, 
         ),
         "mae": _estimate(error.mean(axis=0), observed),
     }
+
+
+def _of_levels(positive: Flags, score: Floats, weights: Floats) -> dict[str, Estimate]:
+    """Shapes (n, 1 + b, n_targets); a level nobody or everybody has cannot be ranked."""
+    seen: Flags = np.asarray(positive[:, 0].any(axis=0) & ~positive[:, 0].all(axis=0))
+    auc = auc_columns(positive[..., seen], score[..., seen]).mean(axis=-1)
+    # A bootstrap sample that lacks a level gives NaN and is left out of the interval.
+    draws = np.mean(
+        [
+            weighted_auc(positive[:, 0, level], score[:, 0, level], weights)
+            for level in positions(seen)
+        ],
+        axis=0,
+    )
+    return {"auc": _estimate(auc, draws)}
 
 
 def _estimate(values: Floats, draws: Floats) -> Estimate:

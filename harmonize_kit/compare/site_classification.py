@@ -75,8 +75,9 @@ def site_classification(
     are learned within sites (a model of site and covariates of which the covariate part alone is
     subtracted, so that no site difference is taken for biology), and principal components are
     found. The null permutes the residuals after the covariates (Freedman and Lane 1983) and runs
-    slopes, probes and held-out predictions anew; a permutation of labels would miss that where
-    biology differs between sites, the error of a slope is itself a site difference.
+    slopes, probes and held-out predictions anew. Where biology differs between sites, the error
+    of a slope is itself a site difference: the null then lies above 1 / sites, as it must, and a
+    permutation of labels alone would miss it.
 
     Components are not searched anew under permutations: they are found without labels. A
     refitted harmonizer is not refitted under permutations either, so its null says what a probe
@@ -102,22 +103,15 @@ def site_classification(
         for values, fold in zip(values_by_fold, folds, strict=True)
     ]
     orders = np.vstack([np.arange(len(site), dtype=np.intp), permutations])
-    linear, nonlinear = (np.empty(orders.shape, dtype=np.intp) for _ in range(2))
+    linear, nonlinear = (np.empty(orders.shape, dtype=np.bool_) for _ in range(2))
     for probe in probes:
-        columns = _quadratic_size(len(probe.fold.train), config.nonlinear_components)
-        step = max(1, 2_000_000 // (len(site) * (probe.scores.shape[1] + columns**2 // 2 + 1)))
+        width = probe.scores.shape[1] + config.nonlinear_components**2
+        step = max(1, 2_000_000 // (len(site) * width))  # draws at a time, some tens of megabytes
         for start in range(0, len(orders), step):
             chunk = slice(start, start + step)
-            train, test = probe.parts(orders[chunk])
-            codes = site[probe.fold.train]
-            linear[chunk, probe.fold.test] = predict_classes(train, codes, test, config.shrinkage)
-            curved = (_quadratic(part, probe.scale, columns) for part in (train, test))
-            nonlinear[chunk, probe.fold.test] = predict_classes(
-                next(curved), codes, next(curved), config.shrinkage
-            )
-    return SiteClassification(
-        *(_estimate(predicted == site, site, weights) for predicted in (linear, nonlinear))
-    )
+            hits = _hits(probe, site, orders[chunk], config)
+            linear[chunk, probe.fold.test], nonlinear[chunk, probe.fold.test] = hits
+    return SiteClassification(_estimate(linear, site, weights), _estimate(nonlinear, site, weights))
 
 
 def balanced_accuracy(correct: Floats, site: Ints, weights: Floats | None = None) -> Floats:
@@ -125,7 +119,8 @@ def balanced_accuracy(correct: Floats, site: Ints, weights: Floats | None = None
 
     Parameters
     ----------
-    correct : ndarray, shape (b, n) or (1, n)
+    correct : ndarray, shape (b, n)
+        A single row serves all rows of weights.
     site : ndarray of int, shape (n,)
     weights : ndarray, shape (b, n), optional
         Counts of each case in each bootstrap sample.
@@ -138,6 +133,16 @@ def balanced_accuracy(correct: Floats, site: Ints, weights: Floats | None = None
     hits = (weights * correct) @ member
     recall = np.divide(hits, counted, out=np.full_like(hits, np.nan), where=counted > 0)
     return np.nanmean(recall, axis=1)
+
+
+def _hits(probe: _Probe, site: Ints, orders: Ints, config: CompareConfig) -> tuple[Flags, Flags]:
+    """Tell which held-out cases each probe places rightly under each permutation, (b, n_test)."""
+    train, test = probe.parts(orders)
+    codes, truth = site[probe.fold.train], site[probe.fold.test]
+    linear = predict_classes(train, codes, test, config.shrinkage) == truth
+    size = _quadratic_size(len(codes), config.nonlinear_components)
+    train, test = (_quadratic(scores, probe.scale, size) for scores in (train, test))
+    return linear, predict_classes(train, codes, test, config.shrinkage) == truth
 
 
 def _estimate(correct: Flags, site: Ints, weights: Floats) -> Estimate:

@@ -18,6 +18,8 @@ from harmonize_kit.execution.outcome import Done, Failed, run_one
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
+CONNECT_SECONDS = 20
+
 # One case a worker, one thread a case: the small eigenproblems of texture features are several
 # times slower when BLAS and ITK each take every core.
 SINGLE_THREAD = {
@@ -113,7 +115,7 @@ def _client(config: ExecutionConfig, workers: int) -> Generator[Any]:
 
     if config.scheduler is not None:
         try:
-            client = Client(config.scheduler, timeout="20s", set_as_default=False)
+            client = Client(config.scheduler, timeout=CONNECT_SECONDS, set_as_default=False)
         except OSError as error:
             raise DependencyError(
                 f"no Dask scheduler answers at {config.scheduler} ({error}); is it running, and "

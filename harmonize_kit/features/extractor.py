@@ -110,7 +110,9 @@ class FeatureExtractor:
         notes = require_region(volume, label, bin_width=self._bin_width())
         found = self._execute(volume, label)
         values = {
-            name: float(value)
+            # The maximal correlation coefficient comes from eigenvalues of a matrix that is not
+            # symmetric: its type can be complex, its value is real.
+            name: complex(value).real
             for name, value in found.items()
             if not name.startswith("diagnostics_")
         }

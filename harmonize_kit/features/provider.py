@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
@@ -47,8 +46,8 @@ def load_pyradiomics() -> Any:
     """
     describe_provider()
     try:
-        radiomics = import_module("radiomics")
-        extractor = import_module("radiomics.featureextractor")
+        import radiomics
+        from radiomics import featureextractor
     except Exception as error:
         raise DependencyError(
             f"PyRadiomics is installed but does not load ({error}); reinstall it with "
@@ -56,7 +55,7 @@ def load_pyradiomics() -> Any:
         ) from error
     # It prints the same hints for every case, on a handler of its own.
     radiomics.setVerbosity(60)
-    return extractor
+    return featureextractor
 
 
 def _version(name: str) -> str | None:

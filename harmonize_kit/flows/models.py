@@ -6,8 +6,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from harmonize_kit import combat
-from harmonize_kit.combat import ComBat, FittedComBat
+from harmonize_kit.combat import ComBat, FittedComBat, unnamed_features
 from harmonize_kit.errors import ConfigError, IntegrityError, NotFittedError
 from harmonize_kit.provenance import versions
 from harmonize_kit.storage.models import StoredModel, load_model, save_model
@@ -52,6 +54,8 @@ def load(folder: str | Path) -> ComBat:
     estimator = ComBat(**config.model_dump())
     estimator.model_ = fitted
     estimator.n_features_in_ = len(fitted.features)
+    if fitted.features != unnamed_features(len(fitted.features)):
+        estimator.feature_names_in_ = np.array(fitted.features, dtype=object)
     return estimator
 
 

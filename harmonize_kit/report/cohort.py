@@ -18,7 +18,7 @@ def cohort_tables(about: Mapping[str, Any], methods: Mapping[str, str]) -> list[
         _sites(about),
         _covariates(about),
         _candidates(about, methods),
-        _left_out(about, "left_out_sites", "Sites left out", "Site"),
+        _left_out(about, "left_out_sites", "Sites left out of cross-validation", "Site"),
         _left_out(about, "left_out_features", "Features left out", "Feature"),
     ]
     return [table for table in tables if table is not None]
@@ -53,21 +53,25 @@ def _sites(about: Mapping[str, Any]) -> Table | None:
 
 
 def _covariates(about: Mapping[str, Any]) -> Table | None:
-    entries = [
-        cast(Mapping[str, Any], entry) if isinstance(entry, Mapping) else {"name": entry}
-        for entry in cast(Sequence[Any], about.get("biology") or ())
-    ]
-    rows = [
-        tuple(text_cell(text) for text in (entry.get("name", ""), _kind(entry), _values(entry)))
-        for entry in entries
-    ]
-    for role in ("outcome", "subject"):
-        if about.get(role):
-            rows.append((text_cell(about[role]), text_cell(role), text_cell("")))
+    entries = [_entry(entry) for entry in cast(Sequence[Any], about.get("biology") or ())]
+    rows = [(entry["name"], _kind(entry), _values(entry)) for entry in entries]
+    if about.get("outcome"):
+        outcome = _entry(about["outcome"])
+        rows.append((outcome["name"], f"{_kind(outcome)}, outcome", _values(outcome)))
+    if about.get("subject"):
+        rows.append((about["subject"], "subject", ""))
     if not rows:
         return None
     head = ("Column", "Kind", "Values")
-    return Table("Covariates and other columns used", head, tuple(rows), kind="prose")
+    cells = tuple(tuple(text_cell(text) for text in row) for row in rows)
+    return Table("Covariates and other columns used", head, cells, kind="prose")
+
+
+def _entry(entry: Any) -> dict[str, Any]:
+    """Return what is said of a column; a bare name says no more than that."""
+    if isinstance(entry, Mapping):
+        return {"name": "", **cast(Mapping[str, Any], entry)}
+    return {"name": entry}
 
 
 def _kind(entry: Mapping[str, Any]) -> str:
@@ -106,10 +110,11 @@ def _left_out(about: Mapping[str, Any], key: str, caption: str, noun: str) -> Ta
     reasons = as_mapping(about.get(key))
     if not reasons:
         return None
+    head = (noun, "Reason") if any(reasons.values()) else (noun,)
     rows = tuple(
-        (text_cell(name), text_cell(reason))
-        for name, reason in list(reasons.items())[:_LEFT_OUT_SHOWN]
+        tuple(text_cell(text) for text in pair[: len(head)])
+        for pair in list(reasons.items())[:_LEFT_OUT_SHOWN]
     )
     hidden = len(reasons) - len(rows)
     notes = (f"{hidden} more are listed in report.json.",) if hidden else ()
-    return Table(caption, (noun, "Reason"), rows, notes=notes, kind="prose")
+    return Table(caption, head, rows, notes=notes, kind="prose")

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from harmonize_kit.core.scorecard import Score
-from harmonize_kit.report.text import fixed, percent, significant
+from harmonize_kit.report.text import fixed, fixed_share, percent, significant
 
 
 @dataclass(frozen=True)
@@ -38,10 +38,6 @@ def _two(value: float | None) -> str:
     return fixed(value, 2)
 
 
-def _three(value: float | None) -> str:
-    return fixed(value, 3)
-
-
 _ACCURACY = (
     "How often a {} classifier names the site of a held-out case from its features, averaged "
     "over sites so that large sites do not dominate."
@@ -55,7 +51,7 @@ METRICS: dict[str, Metric] = {
         "for; the median over features. A harmonizer fitted to these same cases makes it small by "
         "construction.",
         "near 0, a little above by sampling",
-        _three,
+        fixed_share,
     ),
     "site_significant_fraction": Metric(
         "Features with a site effect",
@@ -74,7 +70,7 @@ METRICS: dict[str, Metric] = {
         "Strength of the association between a feature and the covariate with site held "
         "constant; the median over features.",
         "near 0, a little above by sampling",
-        _three,
+        fixed_share,
     ),
     "association_significant_fraction": Metric(
         "Features associated",

@@ -31,6 +31,7 @@ from harmonize_kit.report.verdict import cannot_show, verdict
 
 _PREDICTIONS = ("r2", "auc", "mae")
 _RECORD_ROWS = 200
+_LONG = 16  # entries of one part of the record before it is folded away
 
 
 @dataclass(frozen=True)
@@ -102,7 +103,8 @@ def _policy(script: str) -> str:
 
 def _size(card: Scorecard) -> list[str]:
     about, sites = card.about, as_mapping(card.about.get("sites"))
-    counts = [(about.get("n_cases"), "case"), (len(sites) or None, "site")]
+    subjects = about.get("n_subjects") if about.get("subject") else None
+    counts = [(about.get("n_cases"), "case"), (subjects, "subject"), (len(sites) or None, "site")]
     counts += [(about.get("n_features"), "feature"), (len(card.candidates), "candidate")]
     return [counted(number, noun) for number, noun in counts if isinstance(number, int)]
 
@@ -117,14 +119,21 @@ def _predictions(card: Scorecard) -> Table | None:
     return score_table(card, chosen, "Prediction of biology from all features")
 
 
-def _record(provenance: Mapping[str, Any]) -> Table | None:
-    flat = list(_flat(provenance))
-    if not flat:
-        return None
-    rows = tuple((text_cell(name), text_cell(value)) for name, value in flat[:_RECORD_ROWS])
-    hidden = len(flat) - len(rows)
+def _record(provenance: Mapping[str, Any]) -> list[Table]:
+    """Return the record of the run as one table, and one more for each long part of it."""
+    parts = {key: _flat(item, str(key)) for key, item in provenance.items()}
+    short = [pair for pairs in parts.values() if len(pairs) <= _LONG for pair in pairs]
+    tables = [_entries("How this report was made", short)] if parts else []
+    return tables + [
+        _entries(shown(key), pairs) for key, pairs in parts.items() if len(pairs) > _LONG
+    ]
+
+
+def _entries(caption: str, pairs: list[tuple[str, Any]]) -> Table:
+    rows = tuple((text_cell(name), text_cell(value)) for name, value in pairs[:_RECORD_ROWS])
+    hidden = len(pairs) - len(rows)
     notes = (f"{hidden} more entries are in report.json.",) if hidden else ()
-    return Table("How this report was made", ("Entry", "Value"), rows, notes=notes, kind="record")
+    return Table(caption, ("Entry", "Value"), rows, notes=notes, kind="record")
 
 
 def _flat(value: Any, name: str = "") -> list[tuple[str, Any]]:

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from harmonize_kit.core.scorecard import Score, Scorecard
+from harmonize_kit.report.footnotes import footnotes
 from harmonize_kit.report.judgement import Change, Standing, change, standing
 from harmonize_kit.report.metrics import (
     direction_of,
@@ -39,7 +40,7 @@ class Table:
     """
 
     caption: str
-    head: tuple[str, ...]
+    head: tuple[str | Cell, ...]
     rows: tuple[tuple[Cell, ...], ...]
     groups: tuple[tuple[str, int], ...] = ()
     notes: tuple[str, ...] = ()
@@ -61,31 +62,48 @@ def score_table(card: Scorecard, scores: Iterable[Score], caption: str) -> Table
     )
     if not columns:
         return None
+    notes = footnotes(chosen)
     by_place = {(score.candidate, score.metric, score.target): score for score in chosen}
     label = {score.metric: shown(metric_of(score).label) for score in chosen}
-    head = ("Candidate", *(label[metric] for metric, _ in columns))
-    spans = Counter(target for _, target in columns)
-    groups = (("", 1), *((shown(target), span) for target, span in spans.items()))
-    if all(score.family == "site" for score in chosen):
-        groups = ()
+    head = tuple(
+        Cell(label[column[0]], mark=notes.columns.get(column, ""), tone="letter")
+        for column in columns
+    )
     rows = tuple(
-        (text_cell(name), *(score_cell(by_place.get((name, *column))) for column in columns))
+        (
+            text_cell(name),
+            *(
+                score_cell(by_place.get((name, *column)), notes.values.get((name, *column), ""))
+                for column in columns
+            ),
+        )
         for name in card.candidates
     )
     small = "Below each value: its 95 % interval over subjects"
     small += ", then what permutation gives." if any(score.null for score in chosen) else "."
-    notes = (small, *_notes(chosen))
-    return Table(caption, head, rows, groups, notes)
+    groups = () if chosen[0].family == "site" else _by_target(columns)
+    return Table(caption, (Cell("Candidate"), *head), rows, groups, (small, *notes.lines))
 
 
-def score_cell(score: Score | None) -> Cell:
-    """Return the value, its interval, and its null with the p value."""
+def _by_target(columns: Iterable[tuple[str, str]]) -> tuple[tuple[str, int], ...]:
+    spans = Counter(target for _, target in columns)
+    return (("", 1), *((shown(target), span) for target, span in spans.items()))
+
+
+def score_cell(score: Score | None, letters: str = "") -> Cell:
+    """Return the value, its interval, and its null with the p value, parted where lines may."""
     if score is None:
         return Cell(MISSING)
-    below = [interval_text(score)] if score.interval else []
+    below = [_unbroken(interval_text(score))] if score.interval else []
     if score.null is not None:
-        below.append(f"null {null_text(score)}, {p_value(score.null.p)}")
-    return Cell(value_text(score), tuple(below))
+        mean, _, spread = null_text(score).partition(" (")
+        p = _unbroken(p_value(score.null.p))
+        below.append(f"{_unbroken(f'null {mean}')} {_unbroken(f'({spread}')}, {p}")
+    return Cell(value_text(score), tuple(below), letters, "letter")
+
+
+def _unbroken(text: str) -> str:
+    return text.replace(" ", "\N{NO-BREAK SPACE}")
 
 
 def comparison_table(card: Scorecard) -> Table:
@@ -118,7 +136,7 @@ _WORDS = {
 def _compared(before: Score | None, score: Score | None, card: Scorecard) -> Cell:
     if score is None:
         return Cell(MISSING)
-    below = (interval_text(score),) if score.interval else ()
+    below = (_unbroken(interval_text(score)),) if score.interval else ()
     mark, tone = _WORDS[change(before, score)]
     if score.candidate == card.candidates[0]:
         mark, tone = "", ""
@@ -129,14 +147,6 @@ def _compared(before: Score | None, score: Score | None, card: Scorecard) -> Cel
 
 def _is_site_prediction(score: Score) -> bool:
     return score.metric.startswith("site_balanced_accuracy")
-
-
-def _notes(scores: Iterable[Score]) -> tuple[str, ...]:
-    noted: dict[str, dict[str, None]] = {}
-    for score in scores:
-        if score.note:
-            noted.setdefault(score.note, {})[shown(label_of(score))] = None
-    return tuple(f"{', '.join(labels)}: {shown(note)}" for note, labels in noted.items())
 
 
 def meaning_table(card: Scorecard) -> Table:

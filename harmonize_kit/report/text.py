@@ -51,16 +51,16 @@ def finite(value: object) -> float | None:
 
 
 def fixed(value: float | None, decimals: int) -> str:
-    """Return a number with fixed decimals, so that a column of them lines up.
-
-    A number that would be shown as zero without being zero is shown as below the smallest step.
-    """
+    """Return a number with fixed decimals, so that a column of them lines up."""
     if value is None or not math.isfinite(value):
         return MISSING
-    step = 10.0**-decimals
-    if 0 < abs(value) < step / 2:
-        return f"<{step:.{decimals}f}" if value > 0 else f">{_MINUS}{step:.{decimals}f}"
-    return f"{value:.{decimals}f}".replace("-", _MINUS)
+    text = f"{value:.{decimals}f}".replace("-", _MINUS)
+    return text.removeprefix(_MINUS) if float(f"{value:.{decimals}f}") == 0 else text
+
+
+def fixed_share(value: float | None) -> str:
+    """Return a share of variance: three decimals, and never zero for what is not zero."""
+    return "<0.001" if value is not None and 0 < value < 0.0005 else fixed(value, 3)
 
 
 def significant(value: float | None, digits: int = 3) -> str:
@@ -86,6 +86,8 @@ def percent(value: float | None) -> str:
     if value is None or not math.isfinite(value):
         return MISSING
     share = 100 * value
+    if 0 < share < 0.05:
+        return "<0.1\N{NARROW NO-BREAK SPACE}%"
     return f"{share:.{1 if 0 < abs(share) < 1 else 0}f}\N{NARROW NO-BREAK SPACE}%"
 
 

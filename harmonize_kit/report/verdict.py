@@ -100,11 +100,18 @@ def _accuracies(card: Scorecard, name: str) -> list[Score]:
 
 def _accuracy(score: Score, about: Mapping[str, Any]) -> str:
     kind = score.metric.removeprefix("site_balanced_accuracy").strip("_")
-    chance = chance_level(score, about)
     interval = f"95 % interval {interval_text(score)}" if score.interval else "no interval"
-    level = f", chance {metric_of(score).write(chance)}" if chance is not None else ""
     named = f"a {kind} classifier names the site" if kind else "the site is named"
+    level = _level(score, about)
     return f"{named} with balanced accuracy {value_text(score)} ({interval}{level})"
+
+
+def _level(score: Score, about: Mapping[str, Any]) -> str:
+    chance = chance_level(score, about)
+    if chance is None:
+        return ""
+    source = "permuted sites give" if score.null is not None else "chance"
+    return f"; {source} {metric_of(score).write(chance)}"
 
 
 def _against(before: Score, after: Score, first: str) -> str:
@@ -122,22 +129,33 @@ def _features(card: Scorecard) -> Answer | None:
     before = card.find(first, "site_partial_eta_squared_median")
     if before is None:
         return None
-    sentence = f"In {shown(first)}, {_share(card, first, before)}."
+    sentence = f"In {shown(first)}, {_share(card, before)}."
     after: list[tuple[str, str]] = []
     for name in others:
         score = card.find(name, "site_partial_eta_squared_median")
         if score is not None:
-            after.append((name, f"{_share(card, name, score)}{_against(before, score, first)}."))
+            where = standing(score, card.about)
+            against = "" if where is Standing.BELOW else _against(before, score, first)
+            after.append((name, f"{_share(card, score)}{against}."))
     return Answer("How much of each feature goes with site?", sentence, tuple(after))
 
 
-def _share(card: Scorecard, name: str, score: Score) -> str:
-    interval = f" ({interval_text(score)})" if score.interval else ""
-    text = f"a median partial η² of {value_text(score)}{interval}"
-    fraction = card.find(name, "site_significant_fraction")
-    if fraction is None:
-        return f"site accounts for {text}"
-    return f"site accounts for {text}, and {value_text(fraction)} of features differ between sites"
+def _share(card: Scorecard, score: Score) -> str:
+    interval = f"95 % interval {interval_text(score)}" if score.interval else "no interval"
+    level = _level(score, card.about)
+    text = f"site accounts for a median partial η² of {value_text(score)} ({interval}{level})"
+    fraction = card.find(score.candidate, "site_significant_fraction")
+    if fraction is not None:
+        text += f", and {value_text(fraction)} of features differ between sites"
+    where = standing(score, card.about)
+    return text if where is Standing.UNKNOWN else f"{text}: {_FEATURES[where]}"
+
+
+_FEATURES = {
+    Standing.ABOVE: "a site effect is found",
+    Standing.BELOW: "below chance, which is not better than chance",
+    Standing.NOT_SHOWN: "no difference from chance shown",
+}
 
 
 def _biology(card: Scorecard) -> Answer | None:
@@ -187,10 +205,10 @@ def _kept(card: Scorecard, start: Mapping[str, Score | None], name: str) -> str:
 def _fate(before: Score, after: Score, about: Mapping[str, Any]) -> str:
     moved = change(before, after)
     if standing(before, about) in _SILENT and standing(after, about) in _SILENT:
-        return "nothing to lose, since it was not detected before or after,"
+        return "not detected before or after"
     return {
-        Change.BETTER: "stronger than before, which may be gain or artefact,",
+        Change.BETTER: "stronger than before (a gain or an artefact)",
         Change.WORSE: "lost in part or whole",
         Change.NOT_SHOWN: "no loss shown",
-        Change.UNKNOWN: "not judged, for want of an interval,",
+        Change.UNKNOWN: "not judged (no interval)",
     }[moved]

@@ -119,7 +119,7 @@ def _read_document(folder: Path) -> dict[str, Any]:
 
 def _read_arrays(folder: Path) -> dict[str, NDArray[Any]]:
     try:
-        with np.load(folder / ARRAYS, allow_pickle=False) as stored:
+        with (folder / ARRAYS).open("rb") as file, np.load(file, allow_pickle=False) as stored:
             return {name: stored[name] for name in stored.files}
     except FileNotFoundError as error:
         raise IntegrityError(f"{folder}: {ARRAYS} is missing; copy the whole folder") from error

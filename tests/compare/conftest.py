@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -16,7 +16,7 @@ MakeTable = Callable[..., FeatureTable]
 
 
 def make_table(
-    values: np.ndarray, site: np.ndarray, covariates: dict[str, object] | None = None
+    values: np.ndarray, site: np.ndarray, covariates: Mapping[str, object] | None = None
 ) -> FeatureTable:
     """Make a table with ids c000, c001 ... and features f0, f1 ..."""
     ids = [f"c{row:03d}" for row in range(len(values))]

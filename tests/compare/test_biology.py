@@ -30,7 +30,7 @@ STAGE = np.array(["I", "II", "III"])[RNG.integers(0, 3, N)]
 IDS = [f"c{row:03d}" for row in range(N)]
 FRAME = pd.DataFrame({"age": AGE, "sex": SEX, "stage": STAGE}, index=IDS)
 TABLE = FeatureTable(pd.DataFrame(index=IDS), FRAME)
-BIOLOGY = [read_covariate(TABLE, name) for name in FRAME]
+BIOLOGY = [read_covariate(TABLE, name) for name in ("age", "sex", "stage")]
 VALUES = RNG.normal(size=(N, 8)) + RNG.normal(scale=2, size=(3, 8))[SITE]
 VALUES[:, 0] += 0.08 * AGE
 VALUES[:, 1] -= 0.08 * AGE
@@ -180,6 +180,16 @@ def test_prediction_by_way_of_the_site_shows_in_the_null():
     assert found.value > 0.8
     assert found.null.low <= found.value <= found.null.high
     assert share_between_sites(dose, SITE) > 0.9
+
+
+def test_a_rare_level_is_judged_on_the_samples_that_hold_it():
+    rare = column("rare", np.where(np.arange(N) < 3, "yes", "no"))
+    values = np.random.default_rng(4).normal(size=(N, 4))
+    values[:3] += 6
+    found = predict(values, rare)["auc"]
+    assert found.value > 0.95
+    assert found.interval is not None
+    assert found.interval[0] > 0.8
 
 
 @pytest.mark.parametrize(

@@ -428,7 +428,11 @@ def test_what_cannot_be_compared_is_refused(
     error: type[HarmonizeError],
     message: str,
 ):
-    given = {"candidates": {"raw": planted[0]}, "site": "site", **arguments(planted[0])}
+    given: dict[str, Any] = {
+        "candidates": {"raw": planted[0]},
+        "site": "site",
+        **arguments(planted[0]),
+    }
     with pytest.raises(error, match=message):
         compare(given.pop("candidates"), **given, config=quick)
 

@@ -8,14 +8,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from harmonize_kit.compare.arrays import indicators
+from harmonize_kit.compare.arrays import Floats, indicators
 from harmonize_kit.compare.linear_model import partial_effect, permuted_shares, resampled_shares
 from harmonize_kit.compare.partial_eta_squared import partial_eta_squared, site_effect
 from harmonize_kit.compare.resampling import bootstrap_weights, site_permutations
 
 ROWS = np.arange(24)
 SITE = np.array([0] * 7 + [1] * 9 + [2] * 8)
-AGE = 20.0 + 3 * ROWS % 17 + 2 * SITE
+AGE: Floats = np.asarray(20 + 3 * ROWS % 17 + 2 * SITE, dtype=np.float64)
 GROUP = indicators((ROWS * 5) % 3, 3)[:, [1, 2]]
 VALUES = np.column_stack(
     [np.sin(1.7 * ROWS + j) + 0.3 * j * SITE + 0.02 * (j + 1) * AGE for j in range(3)]

@@ -76,6 +76,12 @@ def test_one_classifier_above_chance_speaks_for_the_candidate():
     assert strongest([mild, telling], ABOUT) == (telling, Standing.ABOVE)
 
 
+def test_of_two_classifiers_above_chance_the_better_speaks():
+    scores = [accuracy("raw", 0.6), accuracy("raw", 0.8, kind="nonlinear")]
+    assert strongest(scores, ABOUT)[0].value == 0.8
+    assert strongest(scores[::-1], ABOUT)[0].value == 0.8
+
+
 def test_site_gone_is_said_as_not_shown():
     card = Scorecard((accuracy("raw", 0.8), accuracy("combat", 0.27, p=0.4)), about=ABOUT)
     (answer,) = verdict(card)
@@ -106,8 +112,12 @@ def test_below_chance_is_not_better_than_chance():
     [
         (biology("raw", 0.4), biology("x", 0.42), "no loss shown for age"),
         (biology("raw", 0.4), biology("x", 0.1), "lost in part or whole for age"),
-        (biology("raw", 0.2), biology("x", 0.5), "may be gain or artefact"),
-        (biology("raw", 0.01, p=0.5), biology("x", 0.02, p=0.6), "nothing to lose"),
+        (biology("raw", 0.2), biology("x", 0.5), "a gain or an artefact"),
+        (
+            biology("raw", 0.01, p=0.5),
+            biology("x", 0.02, p=0.6),
+            "not detected before or after for age",
+        ),
         (biology("raw", 0.4), replace(biology("x", 0.4), interval=None), "not judged"),
     ],
 )
@@ -134,6 +144,21 @@ def test_lost_and_kept_targets_are_told_apart():
 def test_biology_that_was_not_there_is_not_called_shown():
     (answer,) = verdict(Scorecard((biology("raw", 0.01, p=0.5),), about=ABOUT))
     assert "no difference from chance shown" in answer.before
+
+
+def test_share_of_site_is_held_against_its_null():
+    def share(candidate, value, p):
+        null = Null(0.035, 0.01, 0.08, p)
+        interval = (value * 0.8, value * 1.2)
+        metric = "site_partial_eta_squared_median"
+        return Score(candidate, "site", metric, "site", value, False, interval, null)
+
+    scores = (share("raw", 0.2, 0.005), share("combat", 0.03, 0.4), share("odd", 0.002, 0.01))
+    (answer,) = verdict(Scorecard(scores, about=ABOUT))
+    assert "0.200 (95 % interval 0.160 to 0.240; permuted sites give 0.035)" in answer.before
+    assert answer.before.endswith("a site effect is found.")
+    assert answer.after[0][1].endswith("no difference from chance shown; less than in raw.")
+    assert answer.after[1][1].endswith("below chance, which is not better than chance.")
 
 
 def test_limits_name_the_size_where_it_is_known():

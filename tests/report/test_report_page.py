@@ -3,11 +3,17 @@ import hashlib
 import json
 import re
 from html.parser import HTMLParser
+from itertools import pairwise
+from typing import Any
 
 import pandas as pd
 import pytest
 
+from harmonize_kit.core.scorecard import Score, Scorecard
 from harmonize_kit.report import write_report
+from harmonize_kit.report.cohort import cohort_tables
+from harmonize_kit.report.footnotes import footnotes
+from harmonize_kit.report.text import MISSING
 
 VOID = {"meta", "input", "img", "br", "link", "col"}
 
@@ -63,7 +69,7 @@ def reports(make_scorecard, hostile, tmp_path_factory):
     )
     odd = {name: name for name in hostile}
     bad_truth = pd.DataFrame({"quantity": hostile, "planted": hostile, hostile[1]: hostile})
-    kinds = {
+    kinds: dict[str, tuple[Scorecard, dict[str, Any]]] = {
         "three": (three, {"truth": truth, "provenance": record, "methods": methods}),
         "sites": (make_scorecard(sites=[f"Site {number}" for number in range(23)]), {}),
         "bad": (
@@ -92,7 +98,7 @@ def test_structure(page):
 def test_headings_do_not_skip_levels(page):
     levels = [int(tag[1]) for tag, _ in page.elements if re.fullmatch(r"h\d", tag)]
     assert levels[0] == 1
-    assert all(after <= before + 1 for before, after in zip(levels, levels[1:], strict=False))
+    assert all(after <= before + 1 for before, after in pairwise(levels))
 
 
 def test_tables_are_named_and_their_headings_scoped(page):
@@ -165,7 +171,7 @@ def test_hostile_names_are_text(reports, hostile):
 def test_numbers_on_the_page_are_those_of_the_json(reports):
     folder, _ = reports["three"]
     page = Page((folder / "report.html").read_text())
-    cells = [text for text in page.texts("td")]
+    cells = [text.replace("\xa0", " ") for text in page.texts("td")]
     for score in json.loads((folder / "report.json").read_text())["scores"]:
         if score["metric"].startswith("site_balanced"):
             low, high = score["interval"]
@@ -195,7 +201,7 @@ def test_sections_of_a_full_report(reports):
     for phrase in (
         "Age and site go together",  # a warning of the comparison
         "constant in every site",  # why a feature was left out
-        "Random forest with 200 trees",  # a note on a score
+        "a: Random forest with 200 trees.",  # a note on a score
         "cannot show that no site effect is left",
         "5-fold cross-validation, all cases of a subject in one fold",
         "1000 bootstrap samples of subjects; nulls over 999 permutations; the random seed is 7",
@@ -229,3 +235,56 @@ def test_comparison_words(reports):
     linear = next(row for row in rows if row.startswith("Site prediction, linear") and "✓" in row)
     assert linear.count("✓ better") == 2
     assert any(row.startswith("R²: age") and "no difference shown" in row for row in rows)
+
+
+def score(candidate, target, note):
+    return Score(candidate, "biology", "auc", target, 0.7, True, note=note)
+
+
+def test_footnotes_say_each_thing_once():
+    notes = footnotes(
+        [
+            score("raw", "sex", "null: x; about sex"),
+            score("raw", "age", "null: x"),
+            score("combat", "sex", "null: x; about sex; refitted"),
+            score("combat", "age", "null: x; refitted"),
+            score("other", "sex", "null: x; about sex"),
+            score("other", "age", "null: x"),
+        ]
+    )
+    assert notes.lines == ["Null: x.", "a: About sex.", "b: Refitted."]
+    assert notes.columns == {("auc", "sex"): "a"}
+    assert notes.values == {("combat", "auc", "sex"): "b", ("combat", "auc", "age"): "b"}
+
+
+def test_cohort_as_the_comparison_describes_it():
+    about = {
+        "site": "scanner",
+        "sites": {"A": 30, "B": 4},
+        "biology": ["age", {"name": "sex", "kind": "binary", "levels": ["F", "M"]}],
+        "outcome": {"name": "group", "kind": "binary", "levels": ["patient", "control"]},
+        "subject": "person",
+        "left_out_sites": ["B"],
+        "candidates": {"raw": "table"},
+    }
+    tables = {table.caption: table for table in cohort_tables(about, {})}
+    sites = tables["Cases by site (column scanner)"]
+    assert [cell.mark for _, cell, _ in sites.rows] == ["", "few"]
+    columns = tables["Covariates and other columns used"]
+    assert [tuple(cell.text for cell in row) for row in columns.rows] == [
+        ("age", MISSING, ""),
+        ("sex", "binary", "F, M"),
+        ("group", "binary, outcome", "patient, control"),
+        ("person", "subject", ""),
+    ]
+    assert tables["Sites left out of cross-validation"].head == ("Site",)
+    assert tables["What is compared"].head == ("Candidate", "Kind")
+    assert cohort_tables({}, {}) == []
+
+
+def test_long_parts_of_the_record_are_folded(make_scorecard, tmp_path):
+    record = {"command": "report", "configuration": {f"option{n}": n for n in range(30)}}
+    card = Scorecard(make_scorecard(covariates=()).scores[:1])
+    page = Page(write_report(card, tmp_path, provenance=record).read_text())
+    assert page.texts("summary") == ["configuration, 30 entries"]
+    assert page.texts("caption")[-2:] == ["How this report was made", "configuration"]

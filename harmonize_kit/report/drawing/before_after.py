@@ -66,8 +66,8 @@ def association(covariate: str, number: int) -> Question:
         f"association with {shown(covariate, 14)}",
         f"Association of each feature with {shown(covariate)}, before and after",
         "Each point is a feature. On the dashed line the association is kept as it was; nearer "
-        "to zero it is weaker, farther from zero stronger than before. What was there before may "
-        "itself have been part site.",
+        "to zero it is weaker, farther from zero stronger than before. What a candidate adds is no "
+        "gain in itself: it may have been told the covariate.",
         "associated afterwards (q < 0.05)",
     )
 

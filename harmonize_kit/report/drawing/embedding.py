@@ -65,17 +65,20 @@ def draw_embedding(
         draw_legend(figure, _legend(sites), columns)
     drawn = sum(len(group) for group in hover.values())
     total = sum(len(cases.ids) for cases in panels.values())
-    return finish(figure, "embedding", _TITLE, _caption(drawn, total), hover, _table(panels, sites))
+    return finish(
+        figure, "embedding", _TITLE, _caption(drawn, total, about), hover, _table(panels, sites)
+    )
 
 
 _TITLE = "Cases by site in the first two principal components"
 
 
-def _caption(drawn: int, total: int) -> str:
+def _caption(drawn: int, total: int, about: Mapping[str, Any]) -> str:
+    axes = f" ({shown(about['axes'])})" if about.get("axes") else ""
     text = (
-        "Each point is a case, its colour and shape the site; all panels have the same axes. Where "
-        "sites lie apart, site shows in the strongest patterns of the features; where they do not, "
-        "it may still show in weaker ones."
+        f"Each point is a case, its colour and shape the site; all panels have the same axes{axes}."
+        " Where sites lie apart, site shows in the strongest patterns of the features; where they "
+        "do not, it may still show in weaker ones."
     )
     return text if drawn == total else f"{text} Of {total:,} points {drawn:,} are drawn."
 

@@ -1,0 +1,52 @@
+"""report: feature tables in, a scorecard and its page out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from harmonize_kit.config.compare import CompareConfig
+from harmonize_kit.core.scorecard import Scorecard
+from harmonize_kit.flows.judgement import compare, report
+from harmonize_kit.flows.tables import TableInput
+from harmonize_kit.provenance import RunRecord, digest_file
+
+
+def report_tables(
+    tables: Mapping[str, TableInput],
+    folder: Path,
+    *,
+    site: str,
+    biology: Sequence[str] = (),
+    outcome: str | None = None,
+    subject: str | None = None,
+    config: CompareConfig | None = None,
+    title: str = "Site-effect report",
+) -> tuple[Scorecard, Path]:
+    """Judge tables side by side and write the report; the first is the state before.
+
+    Raises
+    ------
+    TableError, CovariateError, DesignError
+        If a table cannot be read, or site and biology cannot be judged; nothing is written.
+    """
+    config = config or CompareConfig()
+    named = {name for name in (site, *biology, outcome, subject) if name is not None}
+    read = {name: source.read(not_features=named) for name, source in tables.items()}
+    record = RunRecord(
+        "report",
+        {
+            "tables": {name: source.path.name for name, source in tables.items()},
+            "site": site,
+            "biology": list(biology),
+            "outcome": outcome,
+            "subject": subject,
+            "compare": config.model_dump(mode="json"),
+        },
+        {source.path.name: digest_file(source.path) for source in tables.values()},
+    )
+    card = compare(
+        read, site=site, biology=biology, outcome=outcome, subject=subject, config=config
+    )
+    counts = {"cases": card.about.get("n_cases"), "features": card.about.get("n_features")}
+    return card, report(card, folder, title=title, provenance=record.finish(**counts))

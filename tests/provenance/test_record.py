@@ -1,0 +1,29 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from harmonize_kit.provenance import Journal, RunRecord, digest_file, versions
+
+
+def test_a_record_says_what_was_run_and_is_json(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("x")
+    record = RunRecord("fit", {"site": "s"}, {"t.csv": digest_file(tmp_path / "t.csv")})
+    document = json.loads(json.dumps(record.finish(cases=3)))
+    assert document["command"] == "fit"
+    assert document["counts"] == {"cases": 3}
+    assert document["inputs"]["t.csv"].startswith("2d711642b726b044")
+    assert document["seconds"] >= 0
+    assert {"python", "numpy", "harmonize-kit"} <= set(document["versions"])
+    assert versions()["harmonize-kit"]
+
+
+def test_a_journal_only_grows_by_whole_lines(tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "journal.jsonl")
+    journal.write("a", "k", "done", seconds=1.5)
+    Journal(journal.path).write("b\nc", "", "failed", code="CRC")
+    lines = [json.loads(line) for line in journal.path.read_text().splitlines()]
+    assert [(line["id"], line["key"], line["event"]) for line in lines] == [
+        ("a", "k", "done"),
+        ("b\nc", "", "failed"),
+    ]
