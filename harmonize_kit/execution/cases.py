@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import time
 from collections.abc import Callable, Generator, Sequence
 from contextlib import closing, contextmanager
 from typing import Any, TypeVar
@@ -34,13 +33,17 @@ def map_cases(
     function: Callable[[Item], Result],
     items: Sequence[tuple[str, Item]],
     config: ExecutionConfig | None = None,
+    on_retry: Callable[[str], None] = lambda case_id: None,
 ) -> Generator[Done[Result] | Failed]:
     """Yield the outcome of ``function(item)`` for every ``(id, item)``, as each is finished.
 
     The order is that of completion; join by id. With more than one worker, ``function`` must be
-    importable by name and items must be plain data. A worker that dies is replaced and its case
-    tried again; a case that kills its workers comes out as WORKER_DIED. With ``on_error="stop"``
-    nothing new is started after the first failure.
+    importable by name and items must be plain data. With ``on_error="stop"`` nothing new is
+    started after the first failure.
+
+    A worker that dies is replaced. The cases it held are tried once more at the end, each alone,
+    so that a case which kills its worker again (WORKER_DIED) is blamed and no other; ``on_retry``
+    is told their ids.
 
     Raises
     ------
@@ -52,7 +55,7 @@ def map_cases(
     if config.scheduler is None and workers == 1:
         outcomes = _serial(function, items)
     else:
-        outcomes = _distributed(function, items, config, workers)
+        outcomes = _distributed(function, items, config, on_retry)
     with closing(outcomes):
         for outcome in outcomes:
             yield outcome
@@ -80,32 +83,52 @@ def _distributed(
     function: Callable[[Item], Result],
     items: Sequence[tuple[str, Item]],
     config: ExecutionConfig,
-    workers: int,
+    on_retry: Callable[[str], None],
 ) -> Generator[Done[Result] | Failed]:
+    suspects: list[tuple[str, Item]] = []
+    by_id = dict(items)
+    with _client(config, count_workers(config, len(items))) as client:
+        for case_id, outcome in _submit(client, function, items):
+            if outcome is None:
+                suspects.append((case_id, by_id[case_id]))
+            else:
+                yield outcome
+        for suspect in suspects:
+            on_retry(suspect[0])
+            for case_id, outcome in _submit(client, function, [suspect]):
+                yield outcome or Failed(
+                    case_id,
+                    "WORKER_DIED",
+                    "the worker died both times it took this case; is the memory enough?",
+                )
+
+
+def _submit(
+    client: Any, function: Callable[[Item], Result], items: Sequence[tuple[str, Item]]
+) -> Generator[tuple[str, Done[Result] | Failed | None]]:
+    """Yield id and outcome of each item, None where its worker died.
+
+    What raises outside of ``run_one`` (a worker that cannot import the function, say) is a failure
+    that no retry would mend.
+    """
     from distributed import as_completed
 
-    start = time.perf_counter()
-    with _client(config, workers) as client:
-        futures: dict[Any, str] = {
-            client.submit(run_one, function, case_id, item, pure=False): case_id
-            for case_id, item in items
-        }
-        try:
-            for future in as_completed(list(futures), loop=client.loop):
-                if future.status == "finished":
-                    yield future.result()
-                else:
-                    yield _lost(futures[future], future.exception(), time.perf_counter() - start)
-        finally:
-            client.cancel(list(futures))
-
-
-def _lost(case_id: str, error: BaseException | None, seconds: float) -> Failed:
-    """Name what befell a case whose worker never answered."""
-    if type(error).__name__ == "KilledWorker":
-        message = "the worker died each time it took this case; is the memory enough?"
-        return Failed(case_id, "WORKER_DIED", message, seconds)
-    return Failed(case_id, "WORKER_DIED", f"{type(error).__name__}: {error}", seconds)
+    futures: dict[Any, str] = {
+        client.submit(run_one, function, case_id, item, pure=False): case_id
+        for case_id, item in items
+    }
+    try:
+        for future in as_completed(list(futures), loop=client.loop):
+            case_id = futures[future]
+            if future.status == "finished":
+                yield case_id, future.result()
+                continue
+            error = future.exception()
+            died = type(error).__name__ == "KilledWorker"
+            message = f"{type(error).__name__}: {error}"
+            yield case_id, None if died else Failed(case_id, "EXTRACTION", message)
+    finally:
+        client.cancel(list(futures))
 
 
 @contextmanager
@@ -124,12 +147,14 @@ def _client(config: ExecutionConfig, workers: int) -> Generator[Any]:
         with client:
             yield client
         return
-    environment = {
+    settings = {
         "distributed.nanny.pre-spawn-environ": SINGLE_THREAD,
         "distributed.scheduler.worker-ttl": None,
+        # The case of a dead worker comes back at once; map_cases retries it.
+        "distributed.scheduler.allowed-failures": 0,
     }
     with (
-        dask.config.set(environment),
+        dask.config.set(settings),
         LocalCluster(
             n_workers=workers,
             threads_per_worker=1,

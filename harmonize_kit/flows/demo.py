@@ -169,7 +169,9 @@ def scan_head(work: HeadWork) -> dict[str, str]:
     row = {"id": head.id, "Mask": f"images/{head.id}_lesion.nii.gz", **head.covariates}
     for name, volume in (("scanned", head.volume), ("reference", head.reference)):
         row[name] = f"images/{head.id}_{name}.nii.gz"
-        write_image(volume, folder / Path(row[name]).name)
+        # Whole numbers of 16 bits, as scanners store them.
+        stored = volume.with_array(np.rint(volume.array).astype(np.int16))
+        write_image(stored, folder / Path(row[name]).name)
     write_mask(_lesion(head.volume), folder / Path(row["Mask"]).name)
     return row
 

@@ -171,7 +171,8 @@ def _run(
     items = [(case.id, CaseWork(case, config, store, force)) for case in cohort]
     results: dict[str, CaseResult] = {}
     failed: dict[str, Failed] = {}
-    for number, outcome in enumerate(map_cases(measure_case, items, execution), start=1):
+    outcomes = map_cases(measure_case, items, execution, on_retry=_note_retry(journal))
+    for number, outcome in enumerate(outcomes, start=1):
         if isinstance(outcome, Failed):
             failed[outcome.id] = outcome
         else:
@@ -194,6 +195,15 @@ def _run(
             f"{first.code}: {first.message}"
         )
     return run
+
+
+def _note_retry(journal: Journal | None) -> Callable[[str], None]:
+    def note(case_id: str) -> None:
+        logger.warning("the worker of case %s died; trying once more", case_id)
+        if journal is not None:
+            journal.write(case_id, "", "retried")
+
+    return note
 
 
 def _journal(journal: Journal, outcome: Outcome) -> None:

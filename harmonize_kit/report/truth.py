@@ -31,7 +31,7 @@ def truth_table(truth: pd.DataFrame) -> Table:
         planted = record["planted"]
         cells = (_estimate(record[column], planted) for column in estimates)
         rows.append((text_cell(record["quantity"]), _number(planted), *cells))
-    head = ("Quantity", "Planted", *(shown(column) for column in estimates))
+    head = ("Quantity", "Truth", *(shown(column) for column in estimates))
     notes = ("Below each estimate: its distance from what was planted.",)
     return Table("What was planted, and what was found", head, tuple(rows), notes=notes)
 

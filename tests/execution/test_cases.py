@@ -54,18 +54,22 @@ def test_reason_codes_reach_the_outcome() -> None:
 def test_a_killed_worker_costs_no_case(tmp_path: Path) -> None:
     """The first attempt at one case is killed as a machine's memory guard kills it."""
     items = [(f"c{n}", str(tmp_path / ("victim" if n == 2 else f"c{n}"))) for n in range(6)]
-    outcomes = list(map_cases(die_once, items, TWO))
+    retried: list[str] = []
+    outcomes = list(map_cases(die_once, items, TWO, on_retry=retried.append))
+    assert "c2" in retried
     assert sorted(outcome.id for outcome in outcomes) == [case for case, _ in items]
     assert all(isinstance(outcome, Done) for outcome in outcomes)
 
 
 def test_a_case_that_kills_its_workers_is_named_and_the_rest_complete(tmp_path: Path) -> None:
-    items = [(f"c{n}", str(tmp_path / f"c{n}")) for n in range(4)] + [("poison", "poison")]
+    items = [(f"c{n}", str(tmp_path / f"c{n}")) for n in range(8)]
+    items[2:2] = [("poison one", "poison"), ("poison two", "poison")]
     outcomes = {outcome.id: outcome for outcome in map_cases(die_always, items, TWO)}
-    assert len(outcomes) == 5
-    poison = outcomes.pop("poison")
-    assert isinstance(poison, Failed)
-    assert poison.code == "WORKER_DIED"
+    assert len(outcomes) == 10
+    for name in ("poison one", "poison two"):
+        poison = outcomes.pop(name)
+        assert isinstance(poison, Failed)
+        assert poison.code == "WORKER_DIED"
     assert all(isinstance(outcome, Done) for outcome in outcomes.values())
 
 

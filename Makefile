@@ -1,0 +1,44 @@
+# Each target sets up what it needs: a virtual environment in .venv, made once and reused.
+PYTHON ?= python3
+VENV ?= .venv
+BIN = $(VENV)/bin
+READY = $(VENV)/ready
+
+.PHONY: demo test lint format clean help
+
+help:
+	@echo "make demo   the phantom through the whole flow: demo/report/report.html"
+	@echo "make test   formatting, lint, types and all tests"
+	@echo "make format rewrite the files in the house format"
+	@echo "make clean  remove the environment and the demo"
+
+demo: $(READY)
+	$(BIN)/harmonize-kit demo -o demo
+
+test: lint
+	$(BIN)/python -m pytest
+
+lint: $(READY)
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/pyright
+
+format: $(READY)
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+# PyRadiomics is compiled on installation; a copy that was cached for another numpy does not load,
+# and is then compiled anew.
+$(READY): pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo "Python 3.11 or newer is needed; say which: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 6; }
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet --editable ".[dev]"
+	$(BIN)/python -c 'import radiomics' 2>/dev/null || $(BIN)/python -m pip install --quiet \
+	  --no-cache-dir --no-binary pyradiomics-bhklab --force-reinstall --no-deps pyradiomics-bhklab==3.1.4
+	$(BIN)/python -c 'import radiomics'
+	@touch $@
+
+clean:
+	rm -rf $(VENV) demo
