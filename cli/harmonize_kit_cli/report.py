@@ -21,6 +21,7 @@ from harmonize_kit_cli.table_options import columns_of, table_options
 @click.option("--folds", default=5, show_default=True, type=click.IntRange(min=2))
 @click.option("--permutations", default=200, show_default=True, type=click.IntRange(min=0))
 @click.option("--bootstraps", default=500, show_default=True, type=click.IntRange(min=0))
+@click.option("--show-ids", is_flag=True, help="Name cases in the figures (off: a report travels).")
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(min=0))
 @table_options
 @command_options
@@ -36,6 +37,7 @@ def report(
     folds: int,
     permutations: int,
     bootstraps: int,
+    show_ids: bool,
     seed: int,
     covariates: Path | None,
     features: tuple[str, ...],
@@ -66,7 +68,7 @@ def report(
     config = CompareConfig(folds=folds, permutations=permutations, bootstraps=bootstraps, seed=seed)
     card, page = report_tables(
         named, output, site=site, biology=columns_of(biology), outcome=outcome, subject=subject,
-        config=config, title=title,
+        config=config, title=title, show_ids=show_ids,
     )  # fmt: skip
     for score in card:
         if score.metric == "site_balanced_accuracy_linear":

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import warnings
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
-from harmonize_kit.errors import DependencyError
+from harmonize_kit.errors import DependencyError, HarmonizeWarning
 
 PROVIDER, EXPECTED = "pyradiomics-bhklab", "3.1.4"
 OTHERS = ("pyradiomics", "pyradiomics-fix", "pyradiomics-cuda")
@@ -44,7 +45,9 @@ def load_pyradiomics() -> Any:
     DependencyError
         If it is missing, doubled, or its compiled part does not load.
     """
-    describe_provider()
+    found = describe_provider()
+    if "instead of" in found:
+        warnings.warn(f"the module radiomics comes from {found}", HarmonizeWarning, stacklevel=3)
     try:
         import radiomics
         from radiomics import featureextractor

@@ -94,6 +94,7 @@ def demo(
         card,
         folder / "report",
         title="Site-effect report of the phantom",
+        show_ids=True,
         truth=truth_beside_estimate(card, {RAW: raw, COMBAT: harmonized}, truth),
         provenance=record.finish(cases=len(raw.ids), features=len(raw.names)),
         methods={

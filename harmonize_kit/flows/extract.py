@@ -4,40 +4,30 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from harmonize_kit.config.execution import ExecutionConfig
 from harmonize_kit.config.extraction import ExtractionConfig
 from harmonize_kit.config.load import load_config, validate_config
-from harmonize_kit.core.cohort import Case, Cohort
+from harmonize_kit.core.cohort import Cohort
 from harmonize_kit.core.table import FeatureTable
 from harmonize_kit.errors import ConfigError, NothingSucceededError
 from harmonize_kit.execution import Done, Failed, map_cases
 from harmonize_kit.features import FeatureExtractor, describe_provider
+from harmonize_kit.flows.assemble import NOTE_COLUMN, failure_table, feature_table
 from harmonize_kit.flows.case import CaseResult, CaseWork, measure_case
-from harmonize_kit.provenance import Journal, RunRecord, digest_file, versions
+from harmonize_kit.provenance import Journal, RunRecord, digest_file
 from harmonize_kit.storage.cohorts import read_cohort
 from harmonize_kit.storage.columns import write_text_table
 from harmonize_kit.storage.feature_tables import write_feature_table
 from harmonize_kit.storage.whole import write_text
 
 DEFAULT_PARAMS = "pyradiomics-default"
-NOTE_COLUMN = "warning"
-STAGES = {
-    **dict.fromkeys(
-        ("MISSING_FILE", "UNREADABLE", "EMPTY_FILE", "TRUNCATED", "SHORT_DATA", "CRC",
-         "NOT_AN_IMAGE", "BAD_HEADER", "SIZE_MISMATCH", "TOO_LARGE", "NOT_3D"), "read"),
-    **dict.fromkeys(("GEOMETRY", "OUTSIDE_IMAGE"), "align"),
-    **dict.fromkeys(("EMPTY_MASK", "LABEL_MISSING", "MASK_NOT_LABELS", "TOO_SMALL"), "mask"),
-    **dict.fromkeys(("TIMEOUT", "OUT_OF_MEMORY", "WORKER_DIED"), "run"),
-}  # fmt: skip
 Outcome = Done[CaseResult] | Failed
 Progress = Callable[[Outcome, int, int], None]
 logger = logging.getLogger(__name__)
@@ -183,7 +173,7 @@ def _run(
             progress(outcome, number, len(items))
     computed = sum(result.computed for result in results.values())
     run = ExtractionRun(
-        _table(cohort, results, config), _failures(cohort, failed), computed,
+        feature_table(cohort, results, config), failure_table(cohort, failed), computed,
         len(results) - computed,
     )  # fmt: skip
     if len(results) + len(failed) == len(items):
@@ -228,56 +218,3 @@ def _write(run: ExtractionRun, folder: Path, record: RunRecord) -> None:
     write_text(folder / "run.json", document + "\n")
     if run.table.ids:
         write_feature_table(run.table, folder / "features.csv", notes=(NOTE_COLUMN,))
-
-
-def _table(
-    cohort: Cohort, results: dict[str, CaseResult], config: ExtractionConfig
-) -> FeatureTable:
-    rows = list(_rows(cohort, results))
-    several = any(len(result.regions) > 1 for result in results.values())
-    names = dict.fromkeys(name for _, _, region in rows for name in region["values"])
-    index = pd.Index([row_id for row_id, _, _ in rows], name="id", dtype=object)
-    values = [[region["values"].get(name) for name in names] for _, _, region in rows]
-    columns = {name: [case.columns[name] for _, case, _ in rows] for name in cohort.columns}
-    if several:
-        columns["case_id"] = [case.id for _, case, _ in rows]
-        columns["Label"] = [str(region["label"]) for _, _, region in rows]
-    columns[NOTE_COLUMN] = ["; ".join(region["notes"]) for _, _, region in rows]
-    found = versions()
-    made_by = {
-        "command": "extract",
-        "parameters": config.parameters(),
-        "versions": {name: found[name] for name in found if name not in {"system"}},
-    }
-    matrix = np.array(values, dtype=np.float64).reshape(len(rows), len(names))
-    return FeatureTable(
-        pd.DataFrame(matrix, index=index, columns=list(names)),
-        pd.DataFrame(columns, index=index, dtype=object),
-        MappingProxyType(made_by),
-        "features",
-    )
-
-
-def _rows(
-    cohort: Cohort, results: dict[str, CaseResult]
-) -> Iterable[tuple[str, Case, dict[str, Any]]]:
-    several = any(len(result.regions) > 1 for result in results.values())
-    for case in cohort:
-        if case.id in results:
-            for region in results[case.id].regions:
-                suffix = f"_label-{region['label']}" if several else ""
-                yield f"{case.id}{suffix}", case, region
-
-
-def _failures(cohort: Cohort, failed: dict[str, Failed]) -> pd.DataFrame:
-    rows = [
-        {
-            "id": case.id,
-            "stage": STAGES.get(failed[case.id].code, "extract"),
-            "code": failed[case.id].code,
-            "message": failed[case.id].message,
-        }
-        for case in cohort
-        if case.id in failed
-    ]
-    return pd.DataFrame(rows, columns=["id", "stage", "code", "message"], dtype=object)

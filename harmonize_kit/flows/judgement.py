@@ -66,13 +66,16 @@ def report(
     truth: pd.DataFrame | None = None,
     provenance: Mapping[str, Any] | None = None,
     methods: Mapping[str, str] | None = None,
+    show_ids: bool = False,
 ) -> Path:
     """Write ``report.html``, ``report.json``, ``scores.csv`` and figures; return the page's path.
 
-    See :func:`harmonize_kit.report.write.write_report` for parameters and errors.
+    Case ids stay out of the page unless ``show_ids`` is set, because it is made to be passed on.
+    See :func:`harmonize_kit.report.write.write_report` for the other parameters and errors.
     """
     from harmonize_kit.report.write import write_report
 
     return write_report(
-        scorecard, directory, title=title, truth=truth, provenance=provenance, methods=methods
-    )
+        scorecard, directory, title=title, truth=truth, provenance=provenance, methods=methods,
+        show_ids=show_ids,
+    )  # fmt: skip

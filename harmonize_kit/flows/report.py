@@ -22,6 +22,7 @@ def report_tables(
     subject: str | None = None,
     config: CompareConfig | None = None,
     title: str = "Site-effect report",
+    show_ids: bool = False,
 ) -> tuple[Scorecard, Path]:
     """Judge tables side by side and write the report; the first is the state before.
 
@@ -49,4 +50,5 @@ def report_tables(
         read, site=site, biology=biology, outcome=outcome, subject=subject, config=config
     )
     counts = {"cases": card.about.get("n_cases"), "features": card.about.get("n_features")}
-    return card, report(card, folder, title=title, provenance=record.finish(**counts))
+    made = record.finish(**counts)
+    return card, report(card, folder, title=title, provenance=made, show_ids=show_ids)

@@ -26,7 +26,7 @@ def write_report(
     truth: pd.DataFrame | None = None,
     provenance: Mapping[str, Any] | None = None,
     methods: Mapping[str, str] | None = None,
-    show_ids: bool = True,
+    show_ids: bool = False,
 ) -> Path:
     """Write ``report.html``, ``report.json``, ``scores.csv`` and ``figures/*.svg``.
 

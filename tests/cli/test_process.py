@@ -59,8 +59,10 @@ def test_signals_end_with_their_code_and_leave_whole_files(
     arguments = ["extract", str(tmp_path / "c.csv"), "-o", str(out), "--workers", "1",
                  "-p", str(tmp_path / "p.yaml")]  # fmt: skip
     process = subprocess.Popen(
-        [*COMMAND, *arguments], stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True
-    )
+        [*COMMAND, *arguments], stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True,
+        # A shell that runs the tests in the background lets them ignore SIGINT.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler) and None,
+    )  # fmt: skip
     until = time.monotonic() + 60
     while len(list((out / "cases").glob("*.json"))) < 2 and time.monotonic() < until:
         time.sleep(0.02)

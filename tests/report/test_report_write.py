@@ -102,12 +102,12 @@ def test_a_new_report_replaces_the_old(bare, tmp_path):
     assert not list(tmp_path.rglob("*.part"))
 
 
-def test_case_ids_are_hover_text_only_and_can_be_left_out(make_scorecard, tmp_path):
+def test_case_ids_are_hover_text_only_where_asked_for(make_scorecard, tmp_path):
     card = replace(make_scorecard(n_cases=40), features={})
-    page = write_report(card, tmp_path).read_text()
+    page = write_report(card, tmp_path, show_ids=True).read_text()
     assert page.count("case-0007") == page.count("<title>case-0007, ") == 2
     assert "case-0007" not in (tmp_path / "report.json").read_text()
-    hidden = write_report(card, tmp_path, show_ids=False)
+    hidden = write_report(card, tmp_path)
     assert not [path for path in tmp_path.rglob("*.*") if "case-0007" in path.read_text()]
     assert "<title>Graz</title>" in hidden.read_text()
 
@@ -137,7 +137,8 @@ def test_coordinates_that_are_missing_are_not_drawn(make_scorecard, tmp_path):
     card = make_scorecard(n_cases=40)
     frame = card.embeddings["raw"].copy()
     frame.iloc[7, 0] = np.nan
-    page = write_report(replace(card, embeddings={"raw": frame}, features={}), tmp_path).read_text()
+    card = replace(card, embeddings={"raw": frame}, features={})
+    page = write_report(card, tmp_path, show_ids=True).read_text()
     assert "case-0007" not in page
     assert page.count("<title>case-") == 39
 
