@@ -14,6 +14,7 @@ from conftest import make_volume
 
 from harmonize_kit.storage.images import write_image, write_mask
 
+RESULTS = "[!.]*.json"
 COMMAND = [sys.executable, "-c", "from harmonize_kit_cli.main import main; main()"]
 
 
@@ -64,13 +65,13 @@ def test_signals_end_with_their_code_and_leave_whole_files(
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler) and None,
     )  # fmt: skip
     until = time.monotonic() + 60
-    while len(list((out / "cases").glob("*.json"))) < 2 and time.monotonic() < until:
+    while len(list((out / "cases").glob(RESULTS))) < 2 and time.monotonic() < until:
         time.sleep(0.02)
     process.send_signal(number)
     _, err = process.communicate(timeout=60)
     assert process.returncode == code, err
     assert "Error: " in err
-    done = len(list((out / "cases").glob("*.json")))
+    done = len(list((out / "cases").glob(RESULTS)))
     assert 2 <= done < 60
     assert not (out / "features.csv").exists()
     assert not [path for path in out.rglob(".writing-*") if path.is_file()]
