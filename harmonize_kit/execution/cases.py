@@ -149,6 +149,7 @@ def _client(config: ExecutionConfig, workers: int) -> Generator[Any]:
         return
     settings = {
         "distributed.nanny.pre-spawn-environ": SINGLE_THREAD,
+        "distributed.worker.preload": ["harmonize_kit.execution.worker"],
         "distributed.scheduler.worker-ttl": None,
         # The case of a dead worker comes back at once; map_cases retries it.
         "distributed.scheduler.allowed-failures": 0,
