@@ -9,10 +9,17 @@ from typing import Any, cast
 import numpy as np
 import pandas as pd
 from formulaic import Formula
+from formulaic.errors import FormulaicError
 from numpy.typing import NDArray
 
 from harmonize_kit.combat.formula import CovariateFormula, parse_formula
-from harmonize_kit.core.table import is_number_column, number_column, require_column, text_column
+from harmonize_kit.core.table import (
+    MISSING_TEXT,
+    is_number_column,
+    number_column,
+    require_column,
+    text_column,
+)
 from harmonize_kit.errors import CovariateError, DesignError, did_you_mean
 
 RANK_TOLERANCE = 1e-8
@@ -92,7 +99,7 @@ def learn_design(
     frame: dict[str, pd.Series[Any]] = {}
     for name in parsed.columns:
         if name in groups:
-            known = tuple(sorted(set(text_column(covariates, name, source))))
+            known = tuple(sorted(set(_texts(covariates, name, source))))
             levels[name] = known
             frame[name] = _levels(covariates, name, known, source)
             varies = len(known) > 1
@@ -183,23 +190,32 @@ def _categorical_columns(
     return text | set(declared) | parsed.categorical
 
 
-def _numbers(covariates: pd.DataFrame, name: str, source: str) -> pd.Series[Any]:
-    numbers = number_column(covariates, name, source)
-    missing = [str(case) for case in numbers.index[numbers.isna()]]
-    if missing:
+def _texts(covariates: pd.DataFrame, name: str, source: str) -> pd.Series[str]:
+    """Return a categorical covariate; here NA is missing, as in a covariate of numbers."""
+    texts = text_column(covariates, name, source)
+    _require_known(name, texts.index[texts.isin(MISSING_TEXT)], source)
+    return texts
+
+
+def _require_known(name: str, missing: pd.Index[Any], source: str) -> None:
+    if len(missing):
+        more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
         raise CovariateError(
             f"{source}: covariate '{name}' must be known for every case, got a missing value at id "
-            f"'{missing[0]}'"
-            + (f" and {len(missing) - 1} more" if len(missing) > 1 else "")
-            + "; fill it in or leave these cases out"
+            f"'{missing[0]}'{more}; fill it in or leave these cases out"
         )
+
+
+def _numbers(covariates: pd.DataFrame, name: str, source: str) -> pd.Series[Any]:
+    numbers = number_column(covariates, name, source)
+    _require_known(name, numbers.index[numbers.isna()], source)
     return numbers
 
 
 def _levels(
     covariates: pd.DataFrame, name: str, known: tuple[str, ...], source: str
 ) -> pd.Series[Any]:
-    texts = text_column(covariates, name, source)
+    texts = _texts(covariates, name, source)
     strange = [str(case) for case in texts.index[~texts.isin(known)]]
     if strange:
         raise CovariateError(
@@ -210,7 +226,14 @@ def _levels(
 
 
 def _materialize(formula: str, frame: pd.DataFrame) -> tuple[NDArray[np.float64], tuple[str, ...]]:
-    model = cast(Any, Formula)(formula).get_model_matrix(frame, context={}, na_action="raise")
+    try:
+        with np.errstate(all="ignore"):
+            model = cast(Any, Formula)(formula).get_model_matrix(
+                frame, context={}, na_action="ignore"
+            )
+    except (FormulaicError, TypeError, ValueError, RecursionError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise CovariateError(f"formula '{formula}' cannot be computed: {reason}") from error
     matrix = pd.DataFrame(model).drop(columns="Intercept")
     values = matrix.to_numpy(dtype=np.float64)
     names = tuple(str(name) for name in matrix.columns)
@@ -218,6 +241,6 @@ def _materialize(formula: str, frame: pd.DataFrame) -> tuple[NDArray[np.float64]
     if not finite.all():
         raise CovariateError(
             f"design column '{names[int(np.argmin(finite))]}' is not finite for some case; is a "
-            "logarithm taken of zero?"
+            "logarithm taken of zero or less?"
         )
     return values, names

@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
 from sklearn.utils import validation
 
+from harmonize_kit.combat.formula import list_formula
 from harmonize_kit.combat.harmonizer import ComBatHarmonizer
 from harmonize_kit.combat.model import FittedComBat
 from harmonize_kit.config.combat import ComBatConfig
@@ -129,7 +130,7 @@ class ComBat(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):  # pyright:
         """Return the same choices as a harmonizer of feature tables."""
         preserve = self.preserve
         if preserve is not None and not isinstance(preserve, str):
-            preserve = ",".join(preserve) or None
+            preserve = list_formula(preserve) or None
         config = ComBatConfig(
             site=self.site,
             preserve=preserve,
@@ -158,7 +159,9 @@ class ComBat(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):  # pyright:
                 f"X is an array of {len(values)} cases and is joined to covariates by position, "
                 f"got covariates of {len(covariates)} cases; give X as a DataFrame to join by index"
             )
-        columns = X.columns if named else list(unnamed_features(values.shape[1]))
+        columns = (
+            [str(name) for name in X.columns] if named else list(unnamed_features(values.shape[1]))
+        )
         features = pd.DataFrame(values, index=index, columns=columns)
         return FeatureTable.join(features, covariates, source="X")
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ast
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -17,8 +18,12 @@ from formulaic.errors import FormulaicError
 
 from harmonize_kit.errors import CovariateError
 
+MAX_LENGTH = 1000
+MAX_CONSTANT = 1e6
 FUNCTIONS = frozenset({"I", "log", "log10", "log2", "exp"})
 _CATEGORICAL = re.compile(r"\bC\(\s*`?([A-Za-z_][\w. ]*?)`?\s*\)")
+_CALL = re.compile(r"\b(?:C|I|log|log2|log10|exp)\(")
+_POWER = re.compile(r"\s*(?:\*\*|\^)\s*([\w.]*)")
 _HARMLESS = (
     ast.Expression,
     ast.BinOp,
@@ -64,8 +69,11 @@ def parse_formula(text: str | None) -> CovariateFormula:
     if text is None or not text.strip():
         return CovariateFormula("", (), frozenset())
     plain = text.strip().removeprefix("~").strip()
-    if "," in plain and "(" not in plain:
-        plain = " + ".join(_quoted(name.strip()) for name in plain.split(",") if name.strip())
+    if len(plain) > MAX_LENGTH:
+        raise CovariateError(f"a formula may have {MAX_LENGTH} characters, got {len(plain)}")
+    if "," in plain:
+        plain = list_formula([name.strip() for name in plain.split(",") if name.strip()])
+    _require_no_power(plain, text)
     categorical = frozenset(_CATEGORICAL.findall(plain))
     plain = _CATEGORICAL.sub(lambda found: _quoted(found[1]), plain)
     columns: dict[str, None] = {}
@@ -73,6 +81,11 @@ def parse_formula(text: str | None) -> CovariateFormula:
         for factor in term.factors:
             for name in _names(str(factor.expr), str(factor.eval_method.value), text):
                 columns[name] = None
+    if not columns or "Intercept" in columns:
+        raise CovariateError(
+            f"formula '{text}': expected the names of covariates, got "
+            f"{'Intercept' if columns else 'none'}; write it like 'age + sex'"
+        )
     return CovariateFormula(plain, tuple(columns), categorical)
 
 
@@ -110,7 +123,10 @@ def _names(expression: str, method: str, text: str) -> list[str]:
                 names.append(node.id)
             continue
         elif isinstance(node, _HARMLESS) or (
-            isinstance(node, ast.Constant) and isinstance(node.value, (int, float))
+            isinstance(node, ast.Constant)
+            and not isinstance(node.value, bool)
+            and isinstance(node.value, (int, float))
+            and abs(node.value) <= MAX_CONSTANT
         ):
             continue
         raise CovariateError(
@@ -119,6 +135,39 @@ def _names(expression: str, method: str, text: str) -> list[str]:
             "beforehand and name it"
         )
     return names
+
+
+def list_formula(names: Sequence[str]) -> str:
+    """Return the formula that keeps each of ``names``, whatever characters they hold."""
+    return " + ".join(name if _CALL.match(name) else _quoted(name) for name in names)
+
+
+def _require_no_power(plain: str, text: str) -> None:
+    """Refuse powers outside of I(...), where they mean interactions and drop what looks squared.
+
+    ``(age + sex)**2`` is such an interaction and stays; its order is bounded, as is any power.
+    """
+    for found in _POWER.finditer(plain):
+        before, power = plain[: found.start()], found[1]
+        if _inside_call(before):
+            if power not in {"2", "3", "4", "5", "0.5"}:
+                raise CovariateError(f"formula '{text}': powers are 2 to 5 and 0.5, got '{power}'")
+        elif not before.endswith(")") or power not in {"2", "3"}:
+            raise CovariateError(
+                f"formula '{text}': write a power as I(age**2); without I( ) it means an "
+                "interaction of order 2 or 3"
+            )
+
+
+def _inside_call(before: str) -> bool:
+    """Tell whether text that goes on here stands between the brackets of a function."""
+    calls: list[bool] = []
+    for found in re.finditer(r"(\b\w+)?([()])", before):
+        if found[2] == "(":
+            calls.append(found[1] in FUNCTIONS)
+        elif calls:
+            calls.pop()
+    return any(calls)
 
 
 def _quoted(name: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,13 +17,12 @@ from harmonize_kit.combat.empirical_bayes import (
     shrink_parametric,
 )
 from harmonize_kit.combat.location_scale import (
-    Standardisation,
     constant_features,
     site_location_scale,
     standardise,
 )
 from harmonize_kit.combat.model import FittedComBat
-from harmonize_kit.combat.sums import SiteSums, sum_by_site
+from harmonize_kit.combat.sums import sum_by_site
 from harmonize_kit.config.combat import ComBatConfig
 from harmonize_kit.core.table import FeatureTable, text_column
 from harmonize_kit.errors import DesignError, HarmonizeWarning, TableError, did_you_mean
@@ -67,17 +66,20 @@ class ComBatHarmonizer:
         covariates = design.matrix(table.covariates, source)
         require_estimable(codes, design.names, covariates, config.site)
 
-        shift = table.values.mean(axis=0)
-        sums = sum_by_site(codes, len(sites), covariates, table.values, shift)
+        sums = sum_by_site(codes, len(sites), covariates, table.values)
         reference = None if config.reference is None else sites.index(config.reference)
-        passed = constant_features(sums)
-        standard = _standardise(sums, shift, reference, passed)
-        raw = site_location_scale(sums, shift, standard, mean_only=config.mean_only)
+        standard = standardise(sums, reference)
+        passed = constant_features(sums) | (standard.pooled_sd == 0)
+        standard = replace(standard, pooled_sd=np.where(passed, 1.0, standard.pooled_sd))
+        raw = site_location_scale(sums, standard, mean_only=config.mean_only)
         # A feature that is passed through has neither shift nor scale, shrunken or raw.
         raw[0][:, passed], raw[1][:, passed] = 0.0, 1.0
         location, scale = self._shrink(*raw, counts.astype(np.float64), ~passed, table)
         if reference is not None:
             location[reference], scale[reference] = 0.0, 1.0
+        # What a site of one case was before shrinkage would be that subject.
+        alone = counts == 1
+        raw[0][alone] = location[alone]
         _tell_passed_through(table, passed)
         return FittedComBat(
             config,
@@ -128,21 +130,6 @@ class ComBatHarmonizer:
             if not config.mean_only:
                 new_scale[:, varying] = shrunken[1]
         return new_location, new_scale
-
-
-def _standardise(
-    sums: Sequence[SiteSums], shift: Array, reference: int | None, passed: NDArray[np.bool_]
-) -> Standardisation:
-    """Standardise, with a standard deviation of 1 where a feature is passed through.
-
-    A feature can vary in every site and still leave no residual, when the covariates explain it
-    wholly; it too has no scale and is passed through.
-    """
-    standard = standardise(sums, shift, reference)
-    total = np.sum([one.squares for one in sums], axis=0) / sum(one.count for one in sums)
-    passed |= standard.pooled_sd**2 <= 1e-13 * total
-    sd = np.where(passed, 1.0, standard.pooled_sd)
-    return Standardisation(standard.grand_mean, standard.coefficients, sd)
 
 
 def _require_sites(

@@ -13,7 +13,11 @@ from numpy.typing import NDArray
 
 from harmonize_kit.combat.sums import SiteSums
 
-CONSTANT_TOLERANCE = 1e-13
+Array = NDArray[np.float64]
+
+# Relative standard deviations and residual shares that are rounding, not measurement.
+CONSTANT_SD = 1e-13
+EXPLAINED_SHARE = 1e-13
 
 
 @dataclass(frozen=True)
@@ -27,17 +31,12 @@ class Standardisation:
     coefficients : ndarray, shape (q, p)
         Covariate effects on the centred and scaled design.
     pooled_sd : ndarray, shape (p,)
-        Residual standard deviation over all cases (of the reference site where there is one);
-        1 for features that are passed through.
+        Residual standard deviation over all cases (of the reference site where there is one).
     """
 
-    grand_mean: NDArray[np.float64]
-    coefficients: NDArray[np.float64]
-    pooled_sd: NDArray[np.float64]
-
-    def mean(self, covariates: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return what each case is expected to have without its site, shape (n, p)."""
-        return self.grand_mean + covariates @ self.coefficients
+    grand_mean: Array
+    coefficients: Array
+    pooled_sd: Array
 
 
 def constant_features(sums: Sequence[SiteSums]) -> NDArray[np.bool_]:
@@ -46,72 +45,51 @@ def constant_features(sums: Sequence[SiteSums]) -> NDArray[np.bool_]:
     Such a feature has no scale there. As in sva it is kept out of the priors, which it would
     distort for all the others, and is passed through unchanged.
     """
-    flags = [one.scatter() <= CONSTANT_TOLERANCE * one.squares for one in sums if one.count > 1]
+    flags = [
+        one.squares <= one.count * (CONSTANT_SD * one.feature_mean) ** 2
+        for one in sums
+        if one.count > 1
+    ]
     return np.any(flags, axis=0) if flags else np.zeros(sums[0].squares.shape, dtype=np.bool_)
 
 
-def standardise(
-    sums: Sequence[SiteSums], shift: NDArray[np.float64], reference: int | None = None
-) -> Standardisation:
+def standardise(sums: Sequence[SiteSums], reference: int | None = None) -> Standardisation:
     """Fit site means and covariate effects together, and the pooled residual variance.
 
-    The variance divides by the number of cases, not by the degrees of freedom, as in sva.
+    The site intercepts are eliminated first (the within-site or fixed-effects estimator), which
+    leaves a q x q system whatever the number of sites. The variance divides by the number of
+    cases, not by the degrees of freedom, as in sva. It is 0 where covariates explain a feature
+    wholly.
     """
-    intercepts, effects = _least_squares(sums)
+    gram: Array = np.sum([one.gram for one in sums], axis=0)
+    cross: Array = np.sum([one.cross for one in sums], axis=0)
+    effects = np.linalg.solve(gram, cross).astype(np.float64, copy=False)
+    intercepts = np.stack([one.feature_mean - one.covariate_mean @ effects for one in sums])
     counts = np.array([one.count for one in sums], dtype=np.float64)
-    residual = [
-        one.residual_squares(np.vstack([intercepts[code], effects]))
-        for code, one in enumerate(sums)
-    ]
+    scatter = np.stack([one.residual_scatter(effects) for one in sums])
+    within: Array = np.sum([one.squares for one in sums], axis=0)
     if reference is None:
         grand = counts @ intercepts / counts.sum()
-        variance = np.sum(residual, axis=0) / counts.sum()
+        variance = scatter.sum(axis=0) / counts.sum()
     else:
         grand = intercepts[reference]
-        variance = residual[reference] / counts[reference]
-    return Standardisation(grand + shift, effects, np.sqrt(variance))
+        variance = scatter[reference] / counts[reference]
+    variance[variance * counts.sum() <= EXPLAINED_SHARE * within] = 0.0
+    return Standardisation(grand, effects, np.sqrt(variance))
 
 
 def site_location_scale(
-    sums: Sequence[SiteSums],
-    shift: NDArray[np.float64],
-    standard: Standardisation,
-    *,
-    mean_only: bool,
-) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    sums: Sequence[SiteSums], standard: Standardisation, *, mean_only: bool
+) -> tuple[Array, Array, Array]:
     """Return location, scale and sum of squares of the standardised residuals, each (k, p).
 
     The location is their mean in the site, the scale their variance (divisor n - 1), or 1 where
-    only the mean is corrected.
+    only the mean is corrected. Standard deviations must not be 0.
     """
-    coefficients = np.vstack([standard.grand_mean - shift, standard.coefficients])
-    location = np.empty((len(sums), len(shift)))
-    scale = np.ones_like(location)
-    squares = np.empty_like(location)
-    for code, one in enumerate(sums):
-        location[code] = one.residual_total(coefficients) / (one.count * standard.pooled_sd)
-        squares[code] = one.residual_squares(coefficients) / standard.pooled_sd**2
-        if not mean_only:
-            deviation = squares[code] - one.count * location[code] ** 2
-            scale[code] = np.maximum(deviation, 0.0) / (one.count - 1)
+    sd, effects = standard.pooled_sd, standard.coefficients
+    location = np.stack([one.mean_residual(standard.grand_mean, effects) / sd for one in sums])
+    scatter = np.stack([one.residual_scatter(effects) / sd**2 for one in sums])
+    counts = np.array([one.count for one in sums], dtype=np.float64)[:, None]
+    squares = scatter + counts * location**2
+    scale = np.ones_like(location) if mean_only else scatter / (counts - 1)
     return location, scale, squares
-
-
-def _least_squares(
-    sums: Sequence[SiteSums],
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return site intercepts (k, p) and covariate effects (q, p).
-
-    The site intercepts are eliminated first (the within-site or fixed-effects estimator), which
-    leaves a q x q system whatever the number of sites.
-    """
-    within_gram: NDArray[np.float64] = np.sum(
-        [one.gram[1:, 1:] - np.outer(one.gram[0, 1:], one.gram[0, 1:]) / one.count for one in sums],
-        axis=0,
-    )
-    within_cross: NDArray[np.float64] = np.sum(
-        [one.cross[1:] - np.outer(one.gram[0, 1:], one.total) / one.count for one in sums], axis=0
-    )
-    effects = np.linalg.solve(within_gram, within_cross).astype(np.float64, copy=False)
-    intercepts = np.stack([(one.total - one.gram[0, 1:] @ effects) / one.count for one in sums])
-    return intercepts, effects

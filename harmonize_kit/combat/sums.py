@@ -1,9 +1,9 @@
 """Sums per site from which every linear member of the ComBat family follows.
 
-For a site with design rows [1 | X] and features Y, the sums n, X'1, X'X, 1'Y, X'Y and diag(Y'Y)
-determine the least-squares fit, the residual variances, and the location and scale of the site.
-They add up over rows, so the fit in memory, by blocks, over a cluster or across hospitals is one
-algorithm (Chen et al. 2022, NeuroImage 248:118822).
+For a site with covariates X and features Y, the count, the means, and the centred products X'X,
+X'Y and diag(Y'Y) determine the least-squares fit, the residual variances, and the location and
+scale of the site. They can be merged, so the fit in memory, by blocks, over a cluster or across
+hospitals is one algorithm (Chen et al. 2022, NeuroImage 248:118822).
 """
 
 from __future__ import annotations
@@ -13,84 +13,83 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+Array = NDArray[np.float64]
+
 
 @dataclass(frozen=True)
 class SiteSums:
-    """Sums over the cases of one site.
+    """Means and centred products over the cases of one site.
 
-    Features are taken about a common ``shift`` before they are squared: a feature of mean 1e6 and
-    standard deviation 1 would lose its variance to cancellation otherwise.
+    Products are taken about the site's own means: sums of raw squares would lose the variance of a
+    feature to cancellation where its mean, or its distance from other sites, is large against it.
 
     Parameters
     ----------
     count : int
         Cases of the site.
-    gram : ndarray, shape (1 + q, 1 + q)
-        Products of the design columns, the first being ones.
-    cross : ndarray, shape (1 + q, p)
-        Products of design columns and shifted features.
+    covariate_mean : ndarray, shape (q,)
+    feature_mean : ndarray, shape (p,)
+    gram : ndarray, shape (q, q)
+        Products of the centred covariates.
+    cross : ndarray, shape (q, p)
+        Products of centred covariates and centred features.
     squares : ndarray, shape (p,)
-        Sums of squares of the shifted features.
+        Sums of squares of the centred features.
     """
 
     count: int
-    gram: NDArray[np.float64]
-    cross: NDArray[np.float64]
-    squares: NDArray[np.float64]
+    covariate_mean: Array
+    feature_mean: Array
+    gram: Array
+    cross: Array
+    squares: Array
 
     def __add__(self, other: SiteSums) -> SiteSums:
-        """Return the sums over the cases of both."""
+        """Return the sums over the cases of both (Chan, Golub and LeVeque 1983)."""
+        count = self.count + other.count
+        weight = self.count * other.count / count
+        x = other.covariate_mean - self.covariate_mean
+        y = other.feature_mean - self.feature_mean
+        share = other.count / count
         return SiteSums(
-            self.count + other.count,
-            self.gram + other.gram,
-            self.cross + other.cross,
-            self.squares + other.squares,
+            count,
+            self.covariate_mean + share * x,
+            self.feature_mean + share * y,
+            self.gram + other.gram + weight * np.outer(x, x),
+            self.cross + other.cross + weight * np.outer(x, y),
+            self.squares + other.squares + weight * y**2,
         )
 
-    @property
-    def total(self) -> NDArray[np.float64]:
-        """Sum of each shifted feature, shape (p,)."""
-        return self.cross[0]
+    def mean_residual(self, intercept: Array, effects: Array) -> Array:
+        """Return the mean of Y - intercept - X B, shape (p,), for B of shape (q, p)."""
+        return self.feature_mean - intercept - self.covariate_mean @ effects
 
-    def scatter(self) -> NDArray[np.float64]:
-        """Return the sum of squared deviations from the site mean, shape (p,)."""
-        return np.maximum(self.squares - self.total**2 / self.count, 0.0)
-
-    def residual_squares(self, coefficients: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return the sum of squares of Y - [1 | X] B, shape (p,), for B of shape (1 + q, p)."""
-        fitted = np.einsum("ij,ij->j", coefficients, self.gram @ coefficients)
-        crossed = np.einsum("ij,ij->j", coefficients, self.cross)
+    def residual_scatter(self, effects: Array) -> Array:
+        """Return the sum of squares of Y - X B about its mean, shape (p,)."""
+        fitted = np.einsum("ij,ij->j", effects, self.gram @ effects)
+        crossed = np.einsum("ij,ij->j", effects, self.cross)
         return np.maximum(self.squares - 2 * crossed + fitted, 0.0)
-
-    def residual_total(self, coefficients: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return the sum of Y - [1 | X] B, shape (p,), for B of shape (1 + q, p)."""
-        return self.total - self.gram[0] @ coefficients
 
 
 def sum_by_site(
-    sites: NDArray[np.int_],
-    n_sites: int,
-    covariates: NDArray[np.float64],
-    features: NDArray[np.float64],
-    shift: NDArray[np.float64],
+    sites: NDArray[np.int_], n_sites: int, covariates: Array, features: Array
 ) -> list[SiteSums]:
     """Return the sums of each site.
 
     Parameters
     ----------
     sites : ndarray of int, shape (n,)
-        Site code of each case, from 0.
+        Site code of each case, from 0; every code occurs.
     n_sites : int
     covariates : ndarray, shape (n, q)
         Design columns without intercept.
     features : ndarray, shape (n, p)
-    shift : ndarray, shape (p,)
-        What is taken off each feature first, about its mean.
     """
-    design = np.hstack([np.ones((len(sites), 1)), covariates])
-    sums: list[SiteSums] = []
-    for code in range(n_sites):
-        rows = np.flatnonzero(sites == code)
-        x, y = design[rows], features[rows] - shift
-        sums.append(SiteSums(len(rows), x.T @ x, x.T @ y, np.einsum("ij,ij->j", y, y)))
-    return sums
+    return [_sum(covariates[sites == code], features[sites == code]) for code in range(n_sites)]
+
+
+def _sum(covariates: Array, features: Array) -> SiteSums:
+    covariate_mean, feature_mean = covariates.mean(axis=0), features.mean(axis=0)
+    x, y = covariates - covariate_mean, features - feature_mean
+    squares = np.einsum("ij,ij->j", y, y)
+    return SiteSums(len(x), covariate_mean, feature_mean, x.T @ x, x.T @ y, squares)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from numbers import Real
+from numbers import Integral, Real
 from types import MappingProxyType
 from typing import Any
 
@@ -128,13 +128,15 @@ def require_column(frame: pd.DataFrame, column: str, source: str) -> None:
 def text_column(frame: pd.DataFrame, column: str, source: str = "covariates") -> pd.Series[str]:
     """Return a column as text, so that 007 stays 007 and a site named NA stays NA.
 
+    White space around a cell is no part of a name.
+
     Raises
     ------
     CovariateError
         If the column is absent, or a cell is empty or ``n/a``; ids are listed.
     """
     require_column(frame, column, source)
-    texts = [as_text(value) for value in frame[column]]
+    texts = [as_text(value).strip() for value in frame[column]]
     empty = [str(name) for name, text in zip(frame.index, texts, strict=True) if _is_blank(text)]
     if empty:
         raise CovariateError(
@@ -195,6 +197,8 @@ def as_text(value: object) -> str:
     """Return a cell as the text it stands for; a site stored as 3.0 is '3', a missing one is ''."""
     if value is None or value is pd.NA:
         return ""
+    if isinstance(value, Integral) and not isinstance(value, (bool, np.bool_)):
+        return str(int(value))
     if isinstance(value, Real) and not isinstance(value, (bool, np.bool_)):
         number = float(value)
         if np.isnan(number):

@@ -1,13 +1,15 @@
 """What the numbers allow to say: against chance, and against another candidate.
 
-The wording is bound to the evidence. A value whose interval or null takes in chance has *not been
-shown* to differ from it, which is not the same as being at chance. A value below chance is no
-better than one at chance: reversed information is information. Two candidates are told apart only
-where their intervals do not overlap, which is a cautious rule and says so.
+The wording is bound to the evidence. One rule says where a value lies against chance, wherever the
+page speaks of it: a value inside the central 95 % of its null has *not been shown* to differ from
+chance, which is not the same as being at chance; one above is more than chance; one below is no
+better than one inside. The p value is shown as a number and decides nothing. Two candidates are
+told apart only where their intervals do not overlap, which is a cautious rule and says so.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sized
 from enum import Enum
 from typing import Any
@@ -15,7 +17,8 @@ from typing import Any
 from harmonize_kit.core.scorecard import Score
 from harmonize_kit.report.metrics import metric_of
 
-SIGNIFICANT = 0.05
+NO_BETTER = "below chance, which is no better"
+BELOW_CHANCE = f"{NO_BETTER}: a correction fitted to the judged cases does this"
 
 
 class Standing(Enum):
@@ -23,7 +26,7 @@ class Standing(Enum):
 
     ABOVE = "above chance"
     BELOW = "below chance"
-    NOT_SHOWN = "no difference from chance shown"
+    NOT_SHOWN = "not shown to differ from chance"
     UNKNOWN = "not compared with chance"
 
 
@@ -33,6 +36,7 @@ class Change(Enum):
     BETTER = "better"
     WORSE = "worse"
     NOT_SHOWN = "no difference shown"
+    BELOW = "below chance"
     UNKNOWN = "not compared"
 
 
@@ -53,20 +57,24 @@ def chance_level(score: Score, about: Mapping[str, Any]) -> float | None:
 
 
 def standing(score: Score, about: Mapping[str, Any]) -> Standing:
-    """Say where a score lies against chance, by its null or else by its interval."""
-    level = chance_level(score, about)
-    if level is None:
-        return Standing.UNKNOWN
+    """Say where a score lies against chance: its value against the band of its null.
+
+    Without a null, its interval against the value at chance.
+    """
     if score.null is not None:
-        if not score.null.p < SIGNIFICANT:
-            return Standing.NOT_SHOWN
-        return Standing.ABOVE if score.value > level else Standing.BELOW
-    if score.interval is None:
+        return _side((score.value, score.value), (score.null.low, score.null.high))
+    level = chance_level(score, about)
+    if level is None or score.interval is None:
         return Standing.UNKNOWN
-    low, high = score.interval
-    if low > level:
+    return _side(score.interval, (level, level))
+
+
+def _side(found: tuple[float, float], chance: tuple[float, float]) -> Standing:
+    if any(math.isnan(bound) for bound in (*found, *chance)):
+        return Standing.UNKNOWN
+    if found[0] > chance[1]:
         return Standing.ABOVE
-    return Standing.BELOW if high < level else Standing.NOT_SHOWN
+    return Standing.BELOW if found[1] < chance[0] else Standing.NOT_SHOWN
 
 
 def change(before: Score | None, after: Score | None) -> Change:
@@ -79,6 +87,22 @@ def change(before: Score | None, after: Score | None) -> Change:
         return Change.WORSE if after.higher_is_better else Change.BETTER
     bounds = (*before.interval, *after.interval)
     return Change.NOT_SHOWN if all(bound == bound for bound in bounds) else Change.UNKNOWN
+
+
+def change_against_chance(before: Score | None, after: Score, about: Mapping[str, Any]) -> Change:
+    """Say how ``after`` compares with ``before``, where less of the site is better down to chance.
+
+    A site score below chance is neither better nor worse, and coming back from there to chance is
+    no loss.
+    """
+    moved = change(before, after)
+    if after.family != "site":
+        return moved
+    where = standing(after, about)
+    if where is Standing.BELOW:
+        return Change.BELOW
+    back = before is not None and standing(before, about) is Standing.BELOW
+    return Change.UNKNOWN if back and where is Standing.NOT_SHOWN else moved
 
 
 def strongest(scores: list[Score], about: Mapping[str, Any]) -> tuple[Score, Standing]:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from harmonize_kit.core.scorecard import Scorecard
 from harmonize_kit.report.cohort import as_mapping
@@ -26,6 +27,18 @@ COMBAT = Citation(
     "Johnson WE, Li C, Rabinovic A. Adjusting batch effects in microarray expression data using "
     "empirical Bayes methods. Biostatistics 2007; 8:118-127.",
     ("combat", "covbat"),
+)
+PYRADIOMICS = Citation(
+    "van Griethuysen 2017",
+    "van Griethuysen JJM et al. Computational radiomics system to decode the radiographic "
+    "phenotype. Cancer Research 2017; 77:e104-e107.",
+    (),
+)
+NIETO = Citation(
+    "Nieto 2024",
+    "Nieto N et al. Impact of leakage on data harmonization in machine learning pipelines in "
+    "class imbalance across sites. arXiv:2410.19643, 2024.",
+    (),
 )
 CITATIONS = (
     COMBAT,
@@ -72,12 +85,8 @@ CITATIONS = (
         "2017; 2242-2251.",
         ("cyclegan",),
     ),
-    Citation(
-        "van Griethuysen 2017",
-        "van Griethuysen JJM et al. Computational radiomics system to decode the radiographic "
-        "phenotype. Cancer Research 2017; 77:e104-e107.",
-        ("radiomics", "_firstorder_", "_glcm_", "_shape_"),
-    ),
+    PYRADIOMICS,
+    NIETO,
     Citation(
         "Benjamini 1995",
         "Benjamini Y, Hochberg Y. Controlling the false discovery rate: a practical and powerful "
@@ -95,9 +104,41 @@ def citations(
     told = [*card.candidates, *methods.keys(), *methods.values(), str(dict(provenance))]
     told += [str(as_mapping(card.about.get("candidates"))), *all_features(card.features)]
     text = " ".join(told).lower()
+    said = [*(score.note for score in card), *methods.values()]
+    special = {
+        PYRADIOMICS: _by_pyradiomics(card, provenance),
+        NIETO: any("Nieto et al. 2024" in words for words in said),
+    }
     return [
-        work for work in CITATIONS if not work.words or any(word in text for word in work.words)
+        work
+        for work in CITATIONS
+        if special.get(work, not work.words or any(word in text for word in work.words))
     ]
+
+
+_PYRADIOMICS_NAME = re.compile(
+    r"(?:^|[^a-z0-9])(?:original|log-sigma|wavelet|square|squareroot|logarithm|exponential|gradient"
+    r"|lbp-[23]d)[^_]*_(?:firstorder|shape|shape2d|glcm|glrlm|glszm|gldm|ngtdm)_",
+    re.IGNORECASE,
+)
+
+
+def _by_pyradiomics(card: Scorecard, provenance: Mapping[str, Any]) -> bool:
+    """Say whether features bear PyRadiomics' names, or the record says they were extracted.
+
+    That PyRadiomics is installed, as the versions of a record tell, says nothing of the features.
+    """
+    named = any(_PYRADIOMICS_NAME.search(name) for name in all_features(card.features))
+    return named or _extracted(provenance)
+
+
+def _extracted(record: Any) -> bool:
+    if isinstance(record, Mapping):
+        entries = cast(Mapping[Any, Any], record)
+        if "extract" in str(entries.get("command", "")).split():
+            return True
+        return any(_extracted(item) for item in entries.values())
+    return isinstance(record, list) and any(_extracted(item) for item in cast(list[Any], record))
 
 
 def methods_text(card: Scorecard, methods: Mapping[str, str]) -> list[str]:

@@ -137,5 +137,12 @@ def null_text(score: Score) -> str:
     """Return the mean and central 95 % of the permutation null, empty where there is none."""
     if score.null is None:
         return ""
+    return f"{metric_of(score).write(score.null.mean)} ({null_band_text(score)})"
+
+
+def null_band_text(score: Score) -> str:
+    """Return the central 95 % of the permutation null as ``0.2 to 0.3``, empty without one."""
+    if score.null is None:
+        return ""
     write = metric_of(score).write
-    return f"{write(score.null.mean)} ({write(score.null.low)} to {write(score.null.high)})"
+    return f"{write(score.null.low)} to {write(score.null.high)}"

@@ -8,7 +8,12 @@ from dataclasses import dataclass
 
 from harmonize_kit.core.scorecard import Score, Scorecard
 from harmonize_kit.report.footnotes import footnotes
-from harmonize_kit.report.judgement import Change, Standing, change, standing
+from harmonize_kit.report.judgement import (
+    BELOW_CHANCE,
+    NO_BETTER,
+    Change,
+    change_against_chance,
+)
 from harmonize_kit.report.metrics import (
     direction_of,
     interval_text,
@@ -121,6 +126,8 @@ def comparison_table(card: Scorecard) -> Table:
         f"Better, worse and no difference shown are said against {shown(first)}, and only where "
         "the 95 % intervals do not overlap; a difference may exist where none is shown.",
     )
+    if any(NO_BETTER in cell.mark for row in rows for cell in row):
+        notes += (f"{BELOW_CHANCE.capitalize()}.",)
     head = ("Metric", *(shown(name) for name in card.candidates))
     return Table("Every metric for every candidate", head, tuple(rows), (), notes, "compare")
 
@@ -129,6 +136,7 @@ _WORDS = {
     Change.BETTER: ("✓ better", "good"),
     Change.WORSE: ("✗ worse", "bad"),
     Change.NOT_SHOWN: ("no difference shown", ""),
+    Change.BELOW: (NO_BETTER, ""),
     Change.UNKNOWN: ("", ""),
 }
 
@@ -137,16 +145,10 @@ def _compared(before: Score | None, score: Score | None, card: Scorecard) -> Cel
     if score is None:
         return Cell(MISSING)
     below = (_unbroken(interval_text(score)),) if score.interval else ()
-    mark, tone = _WORDS[change(before, score)]
-    if score.candidate == card.candidates[0]:
-        mark, tone = "", ""
-    if _is_site_prediction(score) and standing(score, card.about) is Standing.BELOW:
-        mark, tone = "below chance, which is no better", ""
-    return Cell(value_text(score), below, mark, tone)
-
-
-def _is_site_prediction(score: Score) -> bool:
-    return score.metric.startswith("site_balanced_accuracy")
+    moved = change_against_chance(before, score, card.about)
+    if score.candidate == card.candidates[0] and moved is not Change.BELOW:
+        moved = Change.UNKNOWN
+    return Cell(value_text(score), below, *_WORDS[moved])
 
 
 def meaning_table(card: Scorecard) -> Table:

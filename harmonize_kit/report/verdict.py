@@ -12,15 +12,17 @@ from typing import Any
 
 from harmonize_kit.core.scorecard import Score, Scorecard
 from harmonize_kit.report.judgement import (
+    BELOW_CHANCE,
     Change,
     Standing,
     chance_level,
     change,
+    change_against_chance,
     site_count,
     standing,
     strongest,
 )
-from harmonize_kit.report.metrics import interval_text, metric_of, value_text
+from harmonize_kit.report.metrics import interval_text, metric_of, null_band_text, value_text
 from harmonize_kit.report.text import counted, listed, shown
 
 _WHAT = {"auc": "AUC", "r2": "R²", "association_median": "median association"}
@@ -74,17 +76,15 @@ def _site(card: Scorecard) -> Answer | None:
     for name in others:
         if found[name]:
             score, where = strongest(found[name], card.about)
-            against = "" if where is Standing.BELOW else _against(before, score, first)
+            against = _against(before, score, card)
             after.append((name, f"{_accuracy(score, card.about)}: {_SITE[where]}{against}."))
     return Answer("Can the site still be told from the features?", sentence, tuple(after))
 
 
 _SITE = {
     Standing.ABOVE: "the site can be told",
-    Standing.BELOW: (
-        "below chance, which is not better than chance, since a reversed pattern is still a pattern"
-    ),
-    Standing.NOT_SHOWN: "no difference from chance shown",
+    Standing.BELOW: BELOW_CHANCE,
+    Standing.NOT_SHOWN: Standing.NOT_SHOWN.value,
     Standing.UNKNOWN: "without an interval or a null, nothing can be said of chance",
 }
 
@@ -107,21 +107,20 @@ def _accuracy(score: Score, about: Mapping[str, Any]) -> str:
 
 
 def _level(score: Score, about: Mapping[str, Any]) -> str:
+    if score.null is not None:
+        return f"; permuted sites give {null_band_text(score)}"
     chance = chance_level(score, about)
-    if chance is None:
-        return ""
-    source = "permuted sites give" if score.null is not None else "chance"
-    return f"; {source} {metric_of(score).write(chance)}"
+    return "" if chance is None else f"; chance {metric_of(score).write(chance)}"
 
 
-def _against(before: Score, after: Score, first: str) -> str:
+def _against(before: Score, after: Score, card: Scorecard) -> str:
+    first = before.candidate
     said = {
         Change.BETTER: f"; less than in {shown(first)}",
         Change.WORSE: f"; more than in {shown(first)}",
         Change.NOT_SHOWN: f"; no difference from {shown(first)} shown",
-        Change.UNKNOWN: "",
     }
-    return said[change(before, after)]
+    return said.get(change_against_chance(before, after, card.about), "")
 
 
 def _features(card: Scorecard) -> Answer | None:
@@ -134,9 +133,7 @@ def _features(card: Scorecard) -> Answer | None:
     for name in others:
         score = card.find(name, "site_partial_eta_squared_median")
         if score is not None:
-            where = standing(score, card.about)
-            against = "" if where is Standing.BELOW else _against(before, score, first)
-            after.append((name, f"{_share(card, score)}{against}."))
+            after.append((name, f"{_share(card, score)}{_against(before, score, card)}."))
     return Answer("How much of each feature goes with site?", sentence, tuple(after))
 
 
@@ -153,8 +150,8 @@ def _share(card: Scorecard, score: Score) -> str:
 
 _FEATURES = {
     Standing.ABOVE: "a site effect is found",
-    Standing.BELOW: "below chance, which is not better than chance",
-    Standing.NOT_SHOWN: "no difference from chance shown",
+    Standing.BELOW: BELOW_CHANCE,
+    Standing.NOT_SHOWN: Standing.NOT_SHOWN.value,
 }
 
 
@@ -206,9 +203,9 @@ def _fate(before: Score, after: Score, about: Mapping[str, Any]) -> str:
     moved = change(before, after)
     if standing(before, about) in _SILENT and standing(after, about) in _SILENT:
         return "not detected before or after"
-    return {
+    said = {
         Change.BETTER: "stronger than before (a gain or an artefact)",
         Change.WORSE: "lost in part or whole",
         Change.NOT_SHOWN: "no loss shown",
-        Change.UNKNOWN: "not judged (no interval)",
-    }[moved]
+    }
+    return said.get(moved, "not judged (no interval)")

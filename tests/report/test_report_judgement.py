@@ -3,13 +3,24 @@ from dataclasses import replace
 import pytest
 
 from harmonize_kit.core.scorecard import Null, Score, Scorecard
-from harmonize_kit.report.judgement import Change, Standing, change, standing, strongest
+from harmonize_kit.report.drawing.prediction import draw_site_prediction
+from harmonize_kit.report.judgement import (
+    Change,
+    Standing,
+    change,
+    change_against_chance,
+    standing,
+    strongest,
+)
 from harmonize_kit.report.tables import comparison_table
 from harmonize_kit.report.verdict import cannot_show, verdict
 
 ABOUT = {"sites": {"A": 50, "B": 50, "C": 50, "D": 50}, "n_cases": 200}
 ACCURACY = Score("raw", "site", "site_balanced_accuracy_linear", "site", 0.8, False, (0.75, 0.85))
 NULL = Null(0.25, 0.2, 0.3, 0.001)
+
+
+BELOW = "below chance, which is no better: a correction fitted to the judged cases does this"
 
 
 def accuracy(candidate, value, p=0.001, kind="linear", half=0.03):
@@ -35,13 +46,19 @@ def biology(candidate, value, metric="r2", target="age", half=0.05, p=0.001):
     ("score", "expected"),
     [
         (replace(ACCURACY, null=NULL), Standing.ABOVE),
-        (replace(ACCURACY, null=replace(NULL, p=0.2)), Standing.NOT_SHOWN),
+        (replace(ACCURACY, null=replace(NULL, p=0.14)), Standing.ABOVE),
+        (replace(ACCURACY, value=0.29, null=NULL), Standing.NOT_SHOWN),
+        (replace(ACCURACY, value=0.3, null=NULL), Standing.NOT_SHOWN),
+        (replace(ACCURACY, value=0.2, null=NULL), Standing.NOT_SHOWN),
+        (replace(ACCURACY, value=0.19, null=replace(NULL, p=0.14)), Standing.BELOW),
         (replace(ACCURACY, value=0.1, null=NULL), Standing.BELOW),
         (ACCURACY, Standing.ABOVE),
         (replace(ACCURACY, interval=(0.2, 0.3)), Standing.NOT_SHOWN),
         (replace(ACCURACY, interval=(0.1, 0.2)), Standing.BELOW),
         (replace(ACCURACY, interval=None), Standing.UNKNOWN),
-        (replace(ACCURACY, null=replace(NULL, p=float("nan"))), Standing.NOT_SHOWN),
+        (replace(ACCURACY, null=replace(NULL, p=float("nan"))), Standing.ABOVE),
+        (replace(ACCURACY, null=replace(NULL, low=float("nan"))), Standing.UNKNOWN),
+        (replace(ACCURACY, value=float("nan"), null=NULL), Standing.UNKNOWN),
         (replace(ACCURACY, metric="something_else"), Standing.UNKNOWN),
     ],
 )
@@ -71,8 +88,8 @@ def test_change_needs_intervals_apart(interval, higher, expected):
 
 
 def test_one_classifier_above_chance_speaks_for_the_candidate():
-    mild = accuracy("combat", 0.33, p=0.3)
-    telling = accuracy("combat", 0.31, p=0.01, kind="nonlinear")
+    mild = accuracy("combat", 0.29)
+    telling = accuracy("combat", 0.31, p=0.14, kind="nonlinear")
     assert strongest([mild, telling], ABOUT) == (telling, Standing.ABOVE)
 
 
@@ -89,7 +106,7 @@ def test_site_gone_is_said_as_not_shown():
     assert "the site can be told" in answer.before
     ((name, sentence),) = answer.after
     assert name == "combat"
-    assert "no difference from chance shown" in sentence
+    assert "not shown to differ from chance" in sentence
     assert "less than in raw" in sentence
 
 
@@ -101,10 +118,65 @@ def test_overlapping_intervals_are_no_difference():
 def test_below_chance_is_not_better_than_chance():
     card = Scorecard((accuracy("raw", 0.8), accuracy("odd", 0.1)), about=ABOUT)
     sentence = verdict(card)[0].after[0][1]
-    assert "below chance, which is not better than chance" in sentence
+    assert sentence.endswith(f"permuted sites give 0.20 to 0.30): {BELOW}.")
     assert "less than" not in sentence
-    mark = comparison_table(card).rows[0][2].mark
-    assert "better" not in mark.replace("no better", "")
+
+
+def share(candidate, value, p=0.005):
+    null = Null(0.035, 0.014, 0.079, p)
+    interval = (value * 0.8, value * 1.2)
+    metric = "site_partial_eta_squared_median"
+    return Score(candidate, "site", metric, "site", value, False, interval, null)
+
+
+@pytest.mark.parametrize("make", [accuracy, share])
+@pytest.mark.parametrize(
+    ("place", "mark"),
+    [
+        (-0.1, "below chance, which is no better"),
+        (0.0, "✓ better"),
+        (0.5, "✓ better"),
+        (1.0, "✓ better"),
+        (1.2, "✓ better"),
+    ],
+)
+@pytest.mark.parametrize("p", [0.01, 0.14, 0.6])
+def test_less_of_the_site_is_better_down_to_chance(make, place, mark, p):
+    null = make("x", 0.2).null
+    value = (1 - place) * null.low + place * null.high
+    card = Scorecard((make("raw", 0.8), make("x", value, p)), about=ABOUT)
+    table = comparison_table(card)
+    cell = table.rows[0][2]
+    assert cell.mark == mark
+    assert cell.tone == ("good" if "✓" in mark else "")
+    assert any(BELOW.lower() in note.lower() for note in table.notes) is (place < 0)
+    found, sentence = verdict(card)[0].question, verdict(card)[0].after[0][1]
+    assert (BELOW in sentence) is (place < 0)
+    assert ("not shown to differ from chance" in sentence) is (0 <= place <= 1)
+    told = "the site can be told" if "told" in found else "a site effect is found"
+    assert (told in sentence) is (place > 1)
+    assert ("less than in raw" in sentence) is (place >= 0)
+
+
+def test_coming_back_from_below_chance_is_no_loss():
+    before = accuracy("raw", 0.02)
+    assert change_against_chance(before, accuracy("x", 0.25), ABOUT) is Change.UNKNOWN
+    assert change_against_chance(before, accuracy("x", 0.6), ABOUT) is Change.WORSE
+    marks = comparison_table(Scorecard((before, accuracy("x", 0.25)), about=ABOUT)).rows[0]
+    assert [cell.mark for cell in marks[1:]] == ["below chance, which is no better", ""]
+
+
+def test_an_error_below_its_null_may_be_better():
+    raw = Score("raw", "biology", "mae", "age", 9.0, False, (8.5, 9.5), Null(12, 11, 13, 0.01))
+    after = replace(raw, candidate="x", value=7.0, interval=(6.5, 7.5))
+    assert comparison_table(Scorecard((raw, after), about=ABOUT)).rows[0][2].mark == "✓ better"
+
+
+def test_figure_speaks_of_the_band_as_the_verdict_does():
+    picture = draw_site_prediction(Scorecard((accuracy("raw", 0.8),), about=ABOUT))
+    assert picture is not None
+    for words in ("the site can be told", "not shown to differ from chance", BELOW):
+        assert words in picture.caption
 
 
 @pytest.mark.parametrize(
@@ -143,22 +215,18 @@ def test_lost_and_kept_targets_are_told_apart():
 
 def test_biology_that_was_not_there_is_not_called_shown():
     (answer,) = verdict(Scorecard((biology("raw", 0.01, p=0.5),), about=ABOUT))
-    assert "no difference from chance shown" in answer.before
+    assert "not shown to differ from chance" in answer.before
 
 
 def test_share_of_site_is_held_against_its_null():
-    def share(candidate, value, p):
-        null = Null(0.035, 0.01, 0.08, p)
-        interval = (value * 0.8, value * 1.2)
-        metric = "site_partial_eta_squared_median"
-        return Score(candidate, "site", metric, "site", value, False, interval, null)
-
     scores = (share("raw", 0.2, 0.005), share("combat", 0.03, 0.4), share("odd", 0.002, 0.01))
     (answer,) = verdict(Scorecard(scores, about=ABOUT))
-    assert "0.200 (95 % interval 0.160 to 0.240; permuted sites give 0.035)" in answer.before
+    assert (
+        "0.200 (95 % interval 0.160 to 0.240; permuted sites give 0.014 to 0.079)" in answer.before
+    )
     assert answer.before.endswith("a site effect is found.")
-    assert answer.after[0][1].endswith("no difference from chance shown; less than in raw.")
-    assert answer.after[1][1].endswith("below chance, which is not better than chance.")
+    assert answer.after[0][1].endswith("not shown to differ from chance; less than in raw.")
+    assert answer.after[1][1].endswith(f"{BELOW}.")
 
 
 def test_limits_name_the_size_where_it_is_known():

@@ -13,6 +13,7 @@ from harmonize_kit.core.scorecard import Score, Scorecard
 from harmonize_kit.report import write_report
 from harmonize_kit.report.cohort import cohort_tables
 from harmonize_kit.report.footnotes import footnotes
+from harmonize_kit.report.methods import citations
 from harmonize_kit.report.text import MISSING
 
 VOID = {"meta", "input", "img", "br", "link", "col"}
@@ -227,6 +228,35 @@ def test_works_are_cited_where_their_methods_occur(reports):
     assert "Benjamini" in bad
     assert "Biostatistics" not in bad
     assert "Cancer Research" not in bad
+
+
+@pytest.mark.parametrize(
+    ("feature", "record", "cited"),
+    [
+        ("original_firstorder_Mean", {}, True),
+        ("log-sigma-1-0-mm-3D_glcm_Contrast", {}, True),
+        ("wavelet-LLH_glrlm_RunEntropy", {}, True),
+        ("t1_original_shape_MeshVolume", {}, True),
+        ("left_thickness", {}, False),
+        ("original_score", {}, False),
+        ("aboriginal_shape_index", {}, False),
+        ("left_thickness", {"versions": {"pyradiomics-bhklab": "3.1.4"}}, False),
+        ("left_thickness", {"command": "report", "inputs": {"extract.csv": "1"}}, False),
+        ("left_thickness", {"made_by": [{"command": "harmonize-kit extract a.csv"}]}, True),
+    ],
+)
+def test_pyradiomics_is_cited_where_it_extracted(feature, record, cited):
+    frame = pd.DataFrame({"partial_eta_squared": [0.1]}, index=[feature])
+    card = Scorecard((score("raw", "age", ""),), {"raw": frame})
+    works = [work.short for work in citations(card, {"raw": "radiomics"}, record)]
+    assert ("van Griethuysen 2017" in works) is cited
+
+
+def test_what_footnotes_cite_is_among_the_references(tmp_path):
+    note = "an upper bound, since it reads it of held-out cases too (Nieto et al. 2024)"
+    for text in (note, ""):
+        page = Page(write_report(Scorecard((score("raw", "age", text),)), tmp_path).read_text())
+        assert ("arXiv:2410.19643" in " ".join(page.texts("li"))) is bool(text)
 
 
 def test_comparison_words(reports):

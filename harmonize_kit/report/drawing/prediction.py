@@ -22,7 +22,7 @@ from harmonize_kit.report.drawing.marks import (
 )
 from harmonize_kit.report.drawing.picture import Picture, finish
 from harmonize_kit.report.drawing.style import BLUE, INK, QUIET, VERMILLION, styled
-from harmonize_kit.report.judgement import chance_level
+from harmonize_kit.report.judgement import BELOW_CHANCE, Standing, chance_level
 from harmonize_kit.report.metrics import interval_text, metric_of, value_text
 from harmonize_kit.report.tables import score_table
 from harmonize_kit.report.text import shown
@@ -32,8 +32,8 @@ _LOOKS = ((BLUE, "o"), (VERMILLION, "s"), (QUIET, "D"))
 _TITLE = "How well the site is predicted from the features"
 _CAPTION = (
     "Points are balanced accuracy in held-out cases, bars their 95 % intervals, grey bands the "
-    "central 95 % of what permuted sites give. A point inside its band has not been shown to "
-    "differ from chance; a point to the left of it is no better than chance."
+    "central 95 % of what permuted sites give. Right of its band the site can be told; a point "
+    f"inside it is {Standing.NOT_SHOWN.value}; a point left of it is {BELOW_CHANCE}."
 )
 
 
