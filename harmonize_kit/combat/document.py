@@ -69,7 +69,10 @@ def from_document(
         where = ".".join(str(part) for part in first["loc"])
         raise IntegrityError(f"{source}: field '{where}': {first['msg']}") from error
     if known.formula:
-        parse_formula(known.formula)
+        parsed = parse_formula(known.formula)
+        if parsed.text != known.formula or set(parsed.columns) != {*known.ranges, *known.levels}:
+            raise IntegrityError(f"{source}: formula and covariates do not belong together")
+    _require_consistent(known, source)
     p, k, q = len(known.features), len(known.sites), len(known.design_names)
     shapes = {name: (p,) for name in _PER_FEATURE} | {name: (k, p) for name in _PER_SITE}
     shapes |= {"coefficients": (q, p), "design_centre": (q,), "design_scale": (q,)}
@@ -77,6 +80,10 @@ def from_document(
         got = arrays[name].shape if name in arrays else "no array"
         if got != shape:
             raise IntegrityError(f"{source}: expected '{name}' of shape {shape}, got {got}")
+        if arrays[name].dtype.kind not in "fb" or not np.isfinite(arrays[name]).all():
+            raise IntegrityError(f"{source}: expected finite numbers in '{name}'")
+    if (arrays["scale"] < 0).any() or (arrays["pooled_sd"] <= 0).any():
+        raise IntegrityError(f"{source}: a scale is negative")
     design = CovariateDesign(
         known.formula, known.ranges, known.levels, known.design_names,
         arrays["design_centre"], arrays["design_scale"],
@@ -91,3 +98,11 @@ def from_document(
         counts=known.counts,
         **own,
     )
+
+
+def _require_consistent(known: ComBatDocument, source: str) -> None:
+    repeated = len(set(known.features)) < len(known.features)
+    if repeated or len(known.counts) != len(known.sites):
+        raise IntegrityError(f"{source}: features repeat, or sites and counts differ in number")
+    if known.config.reference is not None and known.config.reference not in known.sites:
+        raise IntegrityError(f"{source}: the reference is none of the sites")

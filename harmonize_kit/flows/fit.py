@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from harmonize_kit.combat import ComBatHarmonizer, FittedComBat, parse_formula
+from harmonize_kit.combat import ComBatHarmonizer, FittedComBat, parse_formula, to_document
 from harmonize_kit.config.combat import ComBatConfig
-from harmonize_kit.core.digest import digest_value
+from harmonize_kit.core.digest import digest_arrays, digest_value
 from harmonize_kit.flows.models import save
 from harmonize_kit.flows.tables import TableInput
 from harmonize_kit.provenance import digest_file
@@ -42,6 +42,5 @@ def fit(
 
 def model_digest(fitted: FittedComBat) -> str:
     """Return a short digest that names a model in the tables it makes."""
-    config = fitted.config.model_dump(mode="json")
-    content = [config, fitted.features, fitted.sites, fitted.location.tolist()]
-    return digest_value(content)[:16]
+    document, arrays = to_document(fitted)
+    return digest_value([document, digest_arrays(arrays)])[:16]

@@ -10,7 +10,7 @@ import numpy as np
 
 from harmonize_kit import combat
 from harmonize_kit.combat import ComBat, FittedComBat, unnamed_features
-from harmonize_kit.errors import ConfigError, IntegrityError, NotFittedError
+from harmonize_kit.errors import InputError, IntegrityError, NotFittedError
 from harmonize_kit.provenance import versions
 from harmonize_kit.storage.models import StoredModel, load_model, save_model
 
@@ -73,5 +73,5 @@ def restore(stored: StoredModel, source: str) -> FittedComBat:
         )
     try:
         return combat.from_document(stored.document, stored.arrays, source)
-    except ConfigError as error:
-        raise IntegrityError(str(error)) from error
+    except InputError as error:
+        raise IntegrityError(f"{source}: {error}") from error

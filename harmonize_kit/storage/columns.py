@@ -6,6 +6,7 @@ are read as text, and become numbers only where a column is used as one.
 
 from __future__ import annotations
 
+import csv
 import gzip
 from pathlib import Path
 from typing import Any
@@ -36,7 +37,10 @@ def read_text_table(path: Path) -> Any:
         raise TableError(f"there is no file {path}")
     suffix = plain_suffix(path)
     if suffix == ".parquet":
-        table = parquet.read_table(path)
+        try:
+            table = parquet.read_table(path)
+        except (pa.ArrowException, OSError) as error:
+            raise TableError(f"{path.name} is no intact Parquet file: {error}") from error
     elif suffix in DELIMITERS:
         table = _read_delimited(path, DELIMITERS[suffix])
     else:
@@ -61,7 +65,7 @@ def text_frame(table: Any, columns: list[str]) -> pd.DataFrame:
 def number_or_none(column: Any) -> Any:
     """Return an Arrow column as float64 with nulls where missing, or None where it holds text."""
     if pa.types.is_floating(column.type) or pa.types.is_integer(column.type):
-        return compute.cast(column, pa.float64())
+        return compute.cast(column, pa.float64(), safe=False)
     if not (pa.types.is_string(column.type) or pa.types.is_large_string(column.type)):
         return None
     trimmed = compute.utf8_trim_whitespace(column)
@@ -104,14 +108,17 @@ def _read_delimited(path: Path, delimiter: str) -> Any:
             path,
             # One thread, so that a ragged row is reported with its number.
             read_options=arrow_csv.ReadOptions(use_threads=False),
-            parse_options=arrow_csv.ParseOptions(delimiter=delimiter, newlines_in_values=True),
+            parse_options=arrow_csv.ParseOptions(delimiter=delimiter, newlines_in_values=False),
             convert_options=convert,
         )
     except pa.ArrowInvalid as error:
         reason = str(error).splitlines()[0]
         if "UTF8" in reason or "utf8" in reason:
             raise TableError(f"{path.name}: the text is not UTF-8; save it as UTF-8") from error
-        raise TableError(f"{path.name}: {reason}") from error
+        hint = "; is a quotation mark left open?" if '"' in reason else ""
+        raise TableError(f"{path.name}: {reason}{hint}") from error
+    except OSError as error:
+        raise TableError(f"{path.name} cannot be read: {error}") from error
 
 
 def _header(path: Path, delimiter: str) -> list[str]:
@@ -131,8 +138,4 @@ def _header(path: Path, delimiter: str) -> list[str]:
                 f"{path.name}: columns seem to be separated by {name}; "
                 "save as .csv with commas or .tsv with tabs"
             )
-    reader = arrow_csv.open_csv(
-        pa.BufferReader((line + "\n").encode()),
-        parse_options=arrow_csv.ParseOptions(delimiter=delimiter),
-    )
-    return list(reader.schema.names)
+    return next(csv.reader([line], delimiter=delimiter))

@@ -36,8 +36,9 @@ def find_id_column(names: Sequence[str], path: Path, chosen: str | None = None) 
             hint = did_you_mean(chosen, names)
             raise TableError(f"{path.name}: there is no id column '{chosen}'. {hint}")
         return found
-    for wanted in ID_NAMES:
-        found = find_column(names, wanted)
+    for wanted in (*(name for name in ID_NAMES[:4] if name in names), "ID", *ID_NAMES):
+        found = wanted if wanted in names else None
+        found = found or (find_column(names, wanted) if wanted != "ID" else None)
         if found is not None:
             return found
     first = names[0]

@@ -11,6 +11,7 @@ import SimpleITK as sitk
 from harmonize_kit.core.volume import Volume
 from harmonize_kit.errors import ImageError
 from harmonize_kit.storage.itk import from_itk, mask_to_itk, to_itk
+from harmonize_kit.storage.nifti import is_nifti, prove_nifti, restore_nonfinite
 from harmonize_kit.storage.whole import whole_file
 
 
@@ -22,7 +23,8 @@ def read_image(path: Path) -> Volume:
     ImageError
         MISSING_FILE, EMPTY_FILE, TRUNCATED, CRC, NOT_AN_IMAGE, UNREADABLE or NOT_3D.
     """
-    return from_itk(_three_dimensional(_read(path), path, channel=None))
+    volume = from_itk(_three_dimensional(_read(path), path, channel=None))
+    return restore_nonfinite(volume, path) if is_nifti(path) else volume
 
 
 def read_mask(path: Path, channel: int = 0) -> Volume:
@@ -53,8 +55,9 @@ def _write(image: sitk.Image, path: Path) -> None:
 
 def _read(path: Path) -> sitk.Image:
     require_file(path)
-    if path.suffix == ".gz":
-        _prove_gzip(path)
+    length = _prove_gzip(path) if path.suffix == ".gz" else path.stat().st_size
+    if is_nifti(path):
+        prove_nifti(path, length)
     reader = sitk.ImageFileReader()
     reader.SetFileName(str(path))
     if not reader.GetImageIOFromFileName(str(path)):
@@ -85,12 +88,17 @@ def require_file(path: Path) -> None:
         raise ImageError("EMPTY_FILE", f"{path.name} has no content; copy it again")
 
 
-def _prove_gzip(path: Path) -> None:
-    """Read a compressed file to its end, because ITK fills what is missing with zeros."""
+def _prove_gzip(path: Path) -> int:
+    """Read a compressed file to its end and return the length of its content.
+
+    ITK would fill what is missing with zeros.
+    """
+    length = 0
     try:
         with gzip.open(path) as file:
-            while file.read(1 << 20):
-                pass
+            while block := file.read(1 << 20):
+                length += len(block)
+        return length
     except EOFError as error:
         raise ImageError(
             "TRUNCATED", f"{path.name} ends in the middle of its data; copy it again"

@@ -55,7 +55,7 @@ def save_model(
     beside = Path(tempfile.mkdtemp(dir=folder.parent, prefix=".writing-"))
     try:
         beside.chmod(0o755)
-        np.savez(beside / ARRAYS, allow_pickle=False, **dict(arrays))  # pyright: ignore
+        np.savez(beside / ARRAYS, **dict(arrays))  # pyright: ignore
         text = json.dumps(body, indent=1, ensure_ascii=False, allow_nan=False)
         (beside / DOCUMENT).write_text(text + "\n", encoding="utf-8")
         _take_place(beside, folder)
@@ -92,14 +92,16 @@ def load_model(folder: Path) -> StoredModel:
         raise ConfigError(f"there is no model at {folder} (no {DOCUMENT} in it)")
     body = _read_document(folder)
     stated = body.pop("sha256", None)
-    if body.get("schema") != SCHEMA or not isinstance(body.get("version"), int):
+    parts = {"kind": str, "model": dict, "made_by": dict, "arrays_sha256": str, "version": int}
+    whole = all(isinstance(body.get(name), kind) for name, kind in parts.items())
+    if body.get("schema") != SCHEMA or not (whole or body.get("version", 0) != VERSION):
         raise IntegrityError(f"{folder}: {DOCUMENT} is not of a harmonize_kit model")
-    if body["version"] > VERSION:
+    if not isinstance(body["version"], int) or body["version"] != VERSION:
         raise IntegrityError(
             f"{folder}: written in format {body['version']}, this version reads up to {VERSION}; "
             "update harmonize_kit"
         )
-    if stated != digest_value(body):
+    if stated != _digest(body):
         raise IntegrityError(f"{folder}: {DOCUMENT} was changed after it was written; fit anew")
     arrays = _read_arrays(folder)
     if body["arrays_sha256"] != digest_arrays(arrays):
@@ -110,15 +112,26 @@ def load_model(folder: Path) -> StoredModel:
 def _read_document(folder: Path) -> dict[str, Any]:
     try:
         body: Any = json.loads((folder / DOCUMENT).read_text(encoding="utf-8"))
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:
         raise IntegrityError(f"{folder}: {DOCUMENT} is damaged ({error}); fit anew") from error
     if not isinstance(body, dict):
         raise IntegrityError(f"{folder}: {DOCUMENT} is not of a harmonize_kit model")
     return cast(dict[str, Any], body)
 
 
+def _digest(body: dict[str, Any]) -> str | None:
+    try:
+        return digest_value(body)
+    except (ValueError, UnicodeEncodeError, RecursionError):
+        return None
+
+
 def _read_arrays(folder: Path) -> dict[str, NDArray[Any]]:
     try:
+        with zipfile.ZipFile(folder / ARRAYS) as packed:
+            # What 'fit' writes is not compressed, so a small file cannot swell when it is read.
+            if any(info.compress_type != zipfile.ZIP_STORED for info in packed.infolist()):
+                raise IntegrityError(f"{folder}: {ARRAYS} is not as 'fit' writes it; fit anew")
         with (folder / ARRAYS).open("rb") as file, np.load(file, allow_pickle=False) as stored:
             return {name: stored[name] for name in stored.files}
     except FileNotFoundError as error:
@@ -128,19 +141,33 @@ def _read_arrays(folder: Path) -> dict[str, NDArray[Any]]:
 
 
 def _is_model_or_empty(folder: Path) -> bool:
-    return folder.is_dir() and ((folder / DOCUMENT).is_file() or not any(folder.iterdir()))
+    if not folder.is_dir():
+        return False
+    names = {path.name for path in folder.iterdir()}
+    if not names:
+        return True
+    if names != {DOCUMENT, ARRAYS}:
+        return False
+    try:
+        return _read_document(folder).get("schema") == SCHEMA
+    except IntegrityError:
+        return False
 
 
 def _take_place(beside: Path, folder: Path) -> None:
     for part in (DOCUMENT, ARRAYS):
         with (beside / part).open("rb") as file:
             os.fsync(file.fileno())
-    if folder.exists():
-        old = Path(tempfile.mkdtemp(dir=folder.parent, prefix=".replaced-"))
-        try:
-            folder.replace(old / folder.name)
-            beside.replace(folder)
-        finally:
-            shutil.rmtree(old, ignore_errors=True)
-    else:
+    if not folder.exists():
         beside.replace(folder)
+        return
+    aside = Path(tempfile.mkdtemp(dir=folder.parent, prefix=".replaced-"))
+    old = aside / folder.name
+    folder.replace(old)
+    try:
+        beside.replace(folder)
+    except BaseException:
+        old.replace(folder)
+        raise
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
