@@ -8,7 +8,7 @@ from typing import Literal
 import click
 
 from harmonize_kit_cli.console import Console, Outcome, command_options
-from harmonize_kit_cli.table_options import table_options
+from harmonize_kit_cli.table_options import columns_of, table_options
 
 
 @click.command()
@@ -29,6 +29,7 @@ def apply(
     unseen: Literal["error", "keep"],
     covariates: Path | None,
     features: tuple[str, ...],
+    not_features: str | None,
     id_column: str | None,
 ) -> Outcome:
     """Apply a saved MODEL to a feature TABLE.
@@ -44,7 +45,7 @@ def apply(
     from harmonize_kit.flows.apply import apply as run_apply
     from harmonize_kit.flows.tables import TableInput
 
-    source = TableInput(table, covariates, features, id_column)
+    source = TableInput(table, covariates, features, id_column, columns_of(not_features))
     result = run_apply(model, source, output, unseen=unseen)
     console.say(f"{len(result.ids)} cases, {len(result.names)} features: {output}")
     return Outcome({"output": str(output), "cases": len(result.ids), "features": len(result.names)})

@@ -85,8 +85,13 @@ def complain(
         traceback.print_exception(raised)
     click.echo(f"Error: {message}", err=True)
     if as_json:
-        document = {"ok": False, "exit_code": exit_code, "error": message}
-        click.echo(json.dumps(document, ensure_ascii=False))
+        complain_json(message, exit_code)
+
+
+def complain_json(message: str, exit_code: int) -> None:
+    """Print the final JSON object of a command that failed."""
+    document = {"ok": False, "exit_code": exit_code, "error": message}
+    click.echo(json.dumps(document, ensure_ascii=False))
 
 
 def _start_log(verbose: int, log_file: Path | None) -> None:

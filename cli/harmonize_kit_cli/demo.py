@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from harmonize_kit_cli.console import Console, Outcome, command_options
+from harmonize_kit_cli.table_options import whole_number
 
 
 @click.command()
@@ -29,8 +30,7 @@ def demo(console: Console, output: Path, subjects: int, seed: int, workers: str)
     from harmonize_kit.config.load import validate_config
     from harmonize_kit.flows.demo import demo as run_demo
 
-    count = int(workers) if workers.lstrip("-").isdigit() else workers
-    execution = validate_config({"workers": count}, "options", ExecutionConfig)
+    execution = validate_config({"workers": whole_number(workers)}, "options", ExecutionConfig)
     page = run_demo(output, seed=seed, subjects=subjects, execution=execution, say=console.say)
     console.say(f"Report: {page}")
     return Outcome({"report": str(page), "output": str(output)})

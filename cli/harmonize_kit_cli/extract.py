@@ -9,6 +9,7 @@ import click
 from harmonize_kit_cli import exit_codes
 from harmonize_kit_cli.console import Console, Outcome, command_options
 from harmonize_kit_cli.progress import case_progress
+from harmonize_kit_cli.table_options import whole_number
 
 
 @click.command()
@@ -57,7 +58,7 @@ def extract(
 
     execution = validate_config(
         {
-            "workers": int(workers) if workers.lstrip("-").isdigit() else workers,
+            "workers": whole_number(workers),
             "scheduler": scheduler,
             "memory_per_worker": memory_per_worker,
             "on_error": on_error,
@@ -70,17 +71,22 @@ def extract(
             cohort, output, params, execution, force=force, id_column=id_column, progress=progress
         )
     failed = len(run.failures)
-    console.say(
-        f"{len(run.table.ids)} rows of {len(run.table.names)} features in {output}/features.csv "
-        f"({run.computed} cases measured, {run.reused} reused, {failed} failed)"
-    )
+    stopped = run.cases - run.computed - run.reused - failed
+    counts = f"{run.computed} cases measured, {run.reused} reused, {failed} failed"
+    if stopped:
+        console.say(f"Stopped with {stopped} cases to go ({counts}); no table was written")
+    else:
+        console.say(
+            f"{len(run.table.ids)} rows of {len(run.table.names)} features in "
+            f"{output}/features.csv ({counts})"
+        )
     for failure in run.failures.head(5).itertuples():
         console.say(f"  {failure.id}: {failure.code}: {failure.message}")
     if failed:
         console.say(f"All failures with their reasons: {output}/failures.csv")
     document = {
         "output": str(output),
-        "cases": run.computed + run.reused + failed,
+        "cases": run.cases,
         "rows": len(run.table.ids),
         "features": len(run.table.names),
         "computed": run.computed,

@@ -46,6 +46,7 @@ def fit(
     harmonized: Path | None,
     covariates: Path | None,
     features: tuple[str, ...],
+    not_features: str | None,
     id_column: str | None,
 ) -> Outcome:
     """Fit a harmonization model to a feature TABLE.
@@ -72,7 +73,7 @@ def fit(
         parametric=not nonparametric,
         mean_only=mean_only,
     )
-    source = TableInput(table, covariates, features, id_column)
+    source = TableInput(table, covariates, features, id_column, columns_of(not_features))
     fitted = run_fit(source, output, config, harmonized=harmonized)
     console.say(
         f"Fitted {method} on {sum(fitted.counts)} cases of {len(fitted.sites)} sites, "

@@ -12,7 +12,7 @@ import click
 from harmonize_kit.errors import HarmonizeError
 from harmonize_kit_cli import exit_codes
 from harmonize_kit_cli.apply import apply
-from harmonize_kit_cli.console import complain
+from harmonize_kit_cli.console import complain, complain_json
 from harmonize_kit_cli.demo import demo
 from harmonize_kit_cli.doctor import doctor
 from harmonize_kit_cli.extract import extract
@@ -64,6 +64,8 @@ def _run(arguments: list[str]) -> int:
         return ended.exit_code
     except click.ClickException as error:
         error.show()
+        if as_json:
+            complain_json(error.format_message(), exit_codes.USAGE)
         return exit_codes.USAGE
     except (click.Abort, KeyboardInterrupt):
         complain("interrupted", as_json=as_json, exit_code=exit_codes.INTERRUPTED)
@@ -77,6 +79,10 @@ def _run(arguments: list[str]) -> int:
         # The reader of our output went away (head, less): nothing to tell, nobody to tell it.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return exit_codes.OK
+    except OSError as error:
+        code, raised = exit_codes.INVALID, error
+        named = error.filename if error.filename is not None else "a file"
+        message = f"{named} cannot be read or written ({error.strerror or error})"
     except Exception as error:  # noqa: BLE001
         code, raised = exit_codes.BUG, error
         message = (

@@ -41,6 +41,7 @@ def report(
     seed: int,
     covariates: Path | None,
     features: tuple[str, ...],
+    not_features: str | None,
     id_column: str | None,
 ) -> Outcome:
     """Judge feature tables side by side: how much site is left, how much biology is kept.
@@ -64,7 +65,9 @@ def report(
             raise click.UsageError(f"expected NAME=TABLE, such as raw=features.csv, got '{text}'")
         if name in named:
             raise click.UsageError(f"the name '{name}' is given twice")
-        named[name] = TableInput(Path(path), covariates, features, id_column)
+        named[name] = TableInput(
+            Path(path), covariates, features, id_column, columns_of(not_features)
+        )
     config = CompareConfig(folds=folds, permutations=permutations, bootstraps=bootstraps, seed=seed)
     card, page = report_tables(
         named, output, site=site, biology=columns_of(biology), outcome=outcome, subject=subject,
@@ -72,10 +75,14 @@ def report(
     )  # fmt: skip
     for score in card:
         if score.metric == "site_balanced_accuracy_linear":
-            low, high = score.interval or (float("nan"), float("nan"))
+            between = "" if score.interval is None else " [{:.2f}, {:.2f}]".format(*score.interval)
+            null = score.null
+            chance = "" if null is None else f"; chance {null.low:.2f} to {null.high:.2f}"
+            below = null is not None and score.value < null.low
             console.say(
                 f"{score.candidate}: site told from features with balanced accuracy "
-                f"{score.value:.2f} [{low:.2f}, {high:.2f}]"
+                f"{score.value:.2f}{between}{chance}"
+                + (": below chance, which is no better than chance" if below else "")
             )
     console.say(f"Report: {page}")
     return Outcome({"report": str(page), "output": str(output), "scores": card.to_records()})

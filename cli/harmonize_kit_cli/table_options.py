@@ -10,7 +10,7 @@ import click
 
 
 def table_options(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Add --covariates, --features and --id."""
+    """Add --covariates, --features, --not-features and --id."""
     for option in reversed(
         [
             click.option(
@@ -24,6 +24,9 @@ def table_options(function: Callable[..., Any]) -> Callable[..., Any]:
                 metavar="GLOB",
                 help="Columns that are features, such as 'original_*' (repeatable).",
             ),
+            click.option(
+                "--not-features", metavar="COLS", help="Columns of numbers that are no features."
+            ),
             click.option("--id", "id_column", help="Column of the ids, if it has no usual name."),
         ]
     ):
@@ -34,3 +37,11 @@ def table_options(function: Callable[..., Any]) -> Callable[..., Any]:
 def columns_of(text: str | None) -> tuple[str, ...]:
     """Return the column names of ``"age,sex"``."""
     return tuple(name.strip() for name in (text or "").split(",") if name.strip())
+
+
+def whole_number(text: str) -> int | str:
+    """Return a whole number, or the text where it is none (auto, or a mistake told later)."""
+    try:
+        return int(text)
+    except ValueError:
+        return text

@@ -114,7 +114,7 @@ class FittedComBat:
             raise UnseenSiteError(
                 f"{source}: the model was fitted on sites {', '.join(self.sites)}, got "
                 f"'{unseen[0]}' at id '{rows[0]}' ({len(rows)} of {len(named)} cases); "
-                "fit a model that includes this site, or leave its cases out"
+                "fit a model that includes it, leave its cases out, or keep them (--unseen keep)"
             )
         return np.array([position[name] for name in named], dtype=np.int_)
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+import json
+from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
@@ -91,6 +92,14 @@ class ExtractionConfig(BaseModel):
     def _known_voxel_settings(cls, section: dict[str, Any]) -> dict[str, Any]:
         _require_known(section, VOXEL_SETTINGS, "voxel setting")
         return section
+
+    @model_validator(mode="after")
+    def _finite(self) -> Self:
+        try:
+            json.dumps(self.model_dump(), allow_nan=False)
+        except ValueError as error:
+            raise ValueError("settings must be finite numbers, got .inf or .nan") from error
+        return self
 
     def parameters(self) -> dict[str, Any]:
         """Return the parameters as PyRadiomics takes them; empty sections are left out."""

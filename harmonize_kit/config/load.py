@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, TypeVar, cast
@@ -17,6 +18,7 @@ from harmonize_kit.errors import ConfigError, did_you_mean
 Config = TypeVar("Config", bound=BaseModel)
 PRESETS = "harmonize_kit_configs"
 MAX_BYTES = 1_000_000
+MAX_ALIASES = 8
 
 
 def preset_names(group: str) -> list[str]:
@@ -70,7 +72,10 @@ def validate_config(content: Any, source: str, model: type[Config]) -> Config:
 
 
 def _text(name: str, group: str) -> tuple[str, str]:
-    if Path(name).suffix.lower() in {".yaml", ".yml", ".json"} or Path(name).exists():
+    known = preset_names(group)
+    if name not in known and (
+        Path(name).suffix.lower() in {".yaml", ".yml", ".json"} or Path(name[:255]).is_file()
+    ):
         path = Path(name)
         if not path.is_file():
             raise ConfigError(f"there is no file {name}")
@@ -80,7 +85,6 @@ def _text(name: str, group: str) -> tuple[str, str]:
             return path.name, path.read_text(encoding="utf-8-sig")
         except UnicodeDecodeError as error:
             raise ConfigError(f"{path.name}: the text is not UTF-8") from error
-    known = preset_names(group)
     if name not in known:
         raise ConfigError(
             f"there is no preset '{name}' and no file of that name. {did_you_mean(name, known)}"
@@ -93,15 +97,15 @@ def _parse_yaml(text: str, source: str) -> Any:
     if source.endswith(".json"):
         try:
             return json.loads(text)
-        except json.JSONDecodeError as error:
+        except (ValueError, RecursionError) as error:
             raise ConfigError(f"{source}: no valid JSON: {error}") from error
-    if "&" in text and "*" in text and text.count("*") > 100:
-        raise ConfigError(f"{source}: too many YAML aliases")
+    if len(re.findall(r"(?:^|[\s\[{,:-])\*\w", text)) > MAX_ALIASES:
+        raise ConfigError(f"{source}: at most {MAX_ALIASES} YAML aliases (*name) are read")
     # Pure Python and safe: tags that would build objects are refused, as PyRadiomics does.
     parser = YAML(typ="safe", pure=True)
     try:
         return cast(Any, parser).load(io.StringIO(text))
-    except YAMLError as error:
+    except (YAMLError, ValueError, RecursionError) as error:
         reason = " ".join(str(error).split())
         raise ConfigError(f"{source}: no valid YAML: {reason}") from error
 

@@ -15,7 +15,12 @@ from harmonize_kit.config.extraction import ExtractionConfig
 from harmonize_kit.core.volume import Volume
 from harmonize_kit.errors import ConfigError, ExtractionError, MaskError
 from harmonize_kit.features.provider import load_pyradiomics
-from harmonize_kit.features.region import labels_of, require_region
+from harmonize_kit.features.region import (
+    labels_of,
+    require_finite_image,
+    require_inside,
+    require_region,
+)
 from harmonize_kit.storage.itk import from_itk, mask_to_itk, to_itk
 
 DEFAULT_BIN_WIDTH = 25.0
@@ -89,6 +94,7 @@ class FeatureExtractor:
         tolerance = float(self.config.setting.get("geometryTolerance") or 1e-6)
         differs = image.geometry.difference(mask.geometry, tolerance) is not None
         if differs and self.config.setting.get("correctMask"):
+            require_inside(image, mask)
             moved = sitk.Resample(
                 to_itk(mask), to_itk(image), sitk.Transform(), sitk.sitkNearestNeighbor
             )
@@ -108,6 +114,8 @@ class FeatureExtractor:
             BINS, or EXTRACTION with PyRadiomics' own words.
         """
         notes = require_region(volume, label, bin_width=self._bin_width())
+        if self._sees_surroundings():
+            require_finite_image(volume)
         found = self._execute(volume, label)
         values = {
             # The maximal correlation coefficient comes from eigenvalues of a matrix that is not
@@ -136,10 +144,19 @@ class FeatureExtractor:
         except Exception as error:
             raise _translated(error, label) from error
 
+    def _sees_surroundings(self) -> bool:
+        """Tell whether voxels outside of the region reach the numbers: by a filter or a grid."""
+        setting = self.config.setting
+        filters = set(self.config.imageType) - {"Original"}
+        return bool(filters or setting.get("normalize") or setting.get("resampledPixelSpacing"))
+
     def _bin_width(self) -> float | None:
         """Bin width on the unfiltered image, or None where bins or intensities are not known."""
         setting = self.config.setting
-        if setting.get("binCount") or setting.get("normalize"):
+        if any(setting.get(name) for name in ("binCount", "normalize", "resegmentRange")):
+            return None
+        classes = set(self.config.featureClass)
+        if classes and classes <= {"shape", "shape2D"}:
             return None
         return float(setting.get("binWidth", DEFAULT_BIN_WIDTH))
 

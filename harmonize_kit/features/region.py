@@ -86,6 +86,61 @@ def require_region(volume: Volume, label: int, *, bin_width: float | None) -> tu
     return ()
 
 
+def require_finite_image(volume: Volume) -> None:
+    """Refuse an image that is not finite anywhere, where filters or resampling would spread it.
+
+    Raises
+    ------
+    ImageError
+        NONFINITE.
+    """
+    strange = int(np.count_nonzero(~np.isfinite(volume.array)))
+    if strange:
+        raise ImageError(
+            "NONFINITE",
+            f"{strange} voxels outside the region are not finite (NaN or infinite), and filters, "
+            "resampling or normalisation would spread them; mend the image",
+        )
+
+
+def require_inside(image: Volume, mask: Volume) -> None:
+    """Refuse a mask on another grid of which a part lies outside the image.
+
+    Raises
+    ------
+    MaskError
+        OUTSIDE_IMAGE.
+    """
+    voxels = np.argwhere(mask.array > 0)[:, ::-1]
+    if not voxels.size:
+        return
+    ends = np.stack([voxels.min(axis=0), voxels.max(axis=0)])
+    corners = np.array(np.meshgrid(*ends.T)).reshape(3, -1).T
+    index = _to_index(image, _to_position(mask, corners))
+    size = np.asarray(image.geometry.size)
+    if (index < -0.5 - 1e-6).any() or (index > size - 0.5 + 1e-6).any():
+        raise MaskError(
+            "OUTSIDE_IMAGE",
+            "a part of the mask lies outside the image, so correctMask would cut the region; "
+            "draw the mask on this image",
+        )
+
+
+def _to_position(volume: Volume, index: NDArray[Any]) -> NDArray[np.float64]:
+    """Return positions in mm, shape (n, 3), of voxel indices x, y, z."""
+    geometry = volume.geometry
+    direction = np.asarray(geometry.direction).reshape(3, 3)
+    return np.asarray(geometry.origin) + (index * np.asarray(geometry.spacing)) @ direction.T
+
+
+def _to_index(volume: Volume, position: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return continuous voxel indices x, y, z, shape (n, 3), of positions in mm."""
+    geometry = volume.geometry
+    direction = np.asarray(geometry.direction).reshape(3, 3)
+    offset = position - np.asarray(geometry.origin)
+    return np.linalg.solve(direction, offset.T).T / np.asarray(geometry.spacing)
+
+
 def _mask(volume: Volume) -> NDArray[Any]:
     if volume.mask is None:
         raise MaskError("EMPTY_MASK", "expected a volume that carries a mask")

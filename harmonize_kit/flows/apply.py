@@ -13,7 +13,7 @@ from harmonize_kit.core.table import FeatureTable, text_column
 from harmonize_kit.flows.fit import model_digest
 from harmonize_kit.flows.models import load_fitted
 from harmonize_kit.flows.tables import TableInput
-from harmonize_kit.storage.feature_tables import write_feature_table
+from harmonize_kit.storage.feature_tables import require_writable, write_feature_table
 
 NOTE_COLUMN = "harmonization"
 
@@ -36,8 +36,8 @@ def apply(
         If the model was damaged or changed.
     """
     fitted, _ = load_fitted(model)
-    design = fitted.design
-    table = source.read(not_features={fitted.config.site, *design.ranges, *design.levels})
+    require_writable(output, source.paths)
+    table = source.read(only=fitted.features)
     result = fitted.apply(table) if unseen == "error" else _apply_known(fitted, table)
     made_by = {"command": "apply", "model": model_digest(fitted)}
     result = result.with_values(result.values, **made_by)

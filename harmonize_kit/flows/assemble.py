@@ -40,7 +40,7 @@ def feature_table(
     ``ID_label-N``, with the columns ``case_id`` and ``Label``.
     """
     rows = list(_rows(cohort, results))
-    several = any(len(result.regions) > 1 for result in results.values())
+    several = asks_for_several(cohort)
     names = dict.fromkeys(name for _, _, region in rows for name in region["values"])
     index = pd.Index([row_id for row_id, _, _ in rows], name="id", dtype=object)
     values = [[region["values"].get(name) for name in names] for _, _, region in rows]
@@ -67,12 +67,17 @@ def feature_table(
 def _rows(
     cohort: Cohort, results: Mapping[str, CaseResult]
 ) -> Iterable[tuple[str, Case, dict[str, Any]]]:
-    several = any(len(result.regions) > 1 for result in results.values())
+    several = asks_for_several(cohort)
     for case in cohort:
         if case.id in results:
             for region in results[case.id].regions:
                 suffix = f"_label-{region['label']}" if several else ""
                 yield f"{case.id}{suffix}", case, region
+
+
+def asks_for_several(cohort: Cohort) -> bool:
+    """Tell whether some case asks for several labels, whatever becomes of it."""
+    return any(case.labels is None or len(case.labels) > 1 for case in cohort)
 
 
 def failure_table(cohort: Cohort, failed: Mapping[str, Failed]) -> pd.DataFrame:

@@ -11,9 +11,9 @@ from typing import Any
 from harmonize_kit.config.extraction import ExtractionConfig
 from harmonize_kit.core.cohort import Case
 from harmonize_kit.core.digest import digest_value
-from harmonize_kit.features import FeatureExtractor
+from harmonize_kit.features import FeatureExtractor, describe_provider
 from harmonize_kit.provenance import digest_file, versions
-from harmonize_kit.storage.images import read_image, read_mask, require_file
+from harmonize_kit.storage.images import data_files, read_image, read_mask, require_file
 from harmonize_kit.storage.results import ResultStore
 
 # What a change of must change the result's key: the code that makes the numbers.
@@ -84,7 +84,11 @@ def result_key(work: CaseWork) -> str:
         {
             "id": case.id,
             "parameters": work.config.parameters(),
-            "content": {name: digest_file(Path(path)) for name, path in paths.items()},
+            "content": {
+                name: [digest_file(file) for file in data_files(Path(path))]
+                for name, path in paths.items()
+            },
+            "provider": describe_provider(),
             "labels": "all" if case.labels is None else list(case.labels),
             "channel": case.label_channel,
             "versions": {name: found.get(name, "") for name in (*MAKERS, "python")},

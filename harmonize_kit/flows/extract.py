@@ -16,10 +16,10 @@ from harmonize_kit.config.extraction import ExtractionConfig
 from harmonize_kit.config.load import load_config, validate_config
 from harmonize_kit.core.cohort import Cohort
 from harmonize_kit.core.table import FeatureTable
-from harmonize_kit.errors import ConfigError, NothingSucceededError
+from harmonize_kit.errors import ConfigError, NothingSucceededError, TableError
 from harmonize_kit.execution import Done, Failed, map_cases
 from harmonize_kit.features import FeatureExtractor, describe_provider
-from harmonize_kit.flows.assemble import NOTE_COLUMN, failure_table, feature_table
+from harmonize_kit.flows.assemble import NOTE_COLUMN, asks_for_several, failure_table, feature_table
 from harmonize_kit.flows.case import CaseResult, CaseWork, measure_case
 from harmonize_kit.provenance import Journal, RunRecord, digest_file
 from harmonize_kit.storage.cohorts import read_cohort
@@ -45,12 +45,15 @@ class ExtractionRun:
         Columns id, stage, code, message, in the cohort's order.
     computed, reused : int
         Cases measured now, and cases whose result was there already.
+    cases : int
+        Cases of the cohort; more than the others together where the run was stopped.
     """
 
     table: FeatureTable
     failures: pd.DataFrame
     computed: int
     reused: int
+    cases: int
 
 
 def extract(
@@ -112,6 +115,10 @@ def extract_to_folder(
     """
     execution = execution or ExecutionConfig()
     cohort = read_cohort(cohort_path, id_column)
+    taken = {NOTE_COLUMN} | ({"case_id", "Label"} if asks_for_several(cohort) else set[str]())
+    for name in cohort.columns:
+        if name in taken:
+            raise TableError(f"{cohort_path.name}: column '{name}' is made here; rename yours")
     config = load_params(params)
     FeatureExtractor(config)
     if folder.is_file():
@@ -132,7 +139,7 @@ def extract_to_folder(
         raise ConfigError(f"{folder} cannot be written to ({error.strerror})") from error
     journal = Journal(folder / "journal.jsonl")
     run = _run(
-        cohort, config, execution, store=str(folder / "cases"), force=force,
+        cohort, config, execution, store=str(folder.absolute() / "cases"), force=force,
         journal=journal, progress=progress, finish=lambda run: _write(run, folder, record),
     )  # fmt: skip
     return run
@@ -175,9 +182,9 @@ def _run(
     run = ExtractionRun(
         feature_table(cohort, results, config), failure_table(cohort, failed), computed,
         len(results) - computed,
+        len(items),
     )  # fmt: skip
-    if len(results) + len(failed) == len(items):
-        finish(run)
+    finish(run)
     if not results:
         first = next(iter(failed.values()))
         raise NothingSucceededError(
@@ -205,9 +212,14 @@ def _journal(journal: Journal, outcome: Outcome) -> None:
 
 def _write(run: ExtractionRun, folder: Path, record: RunRecord) -> None:
     """Write the products whole, features.csv last: where it stands, the run is complete."""
+    complete = run.computed + run.reused + len(run.failures) == run.cases
+    if not (complete and run.table.ids):
+        # What an earlier run left here is not the product of this one.
+        for name in ("features.csv", "features.parquet", "features.json"):
+            (folder / name).unlink(missing_ok=True)
     write_text_table(run.failures, folder / "failures.csv")
     counts = {
-        "cases": run.computed + run.reused + len(run.failures),
+        "cases": run.cases,
         "computed": run.computed,
         "reused": run.reused,
         "failed": len(run.failures),
@@ -216,5 +228,5 @@ def _write(run: ExtractionRun, folder: Path, record: RunRecord) -> None:
     }
     document = json.dumps(record.finish(**counts), indent=1, ensure_ascii=False)
     write_text(folder / "run.json", document + "\n")
-    if run.table.ids:
+    if complete and run.table.ids:
         write_feature_table(run.table, folder / "features.csv", notes=(NOTE_COLUMN,))

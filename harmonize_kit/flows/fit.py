@@ -10,7 +10,7 @@ from harmonize_kit.core.digest import digest_arrays, digest_value
 from harmonize_kit.flows.models import save
 from harmonize_kit.flows.tables import TableInput
 from harmonize_kit.provenance import digest_file
-from harmonize_kit.storage.feature_tables import write_feature_table
+from harmonize_kit.storage.feature_tables import require_writable, write_feature_table
 
 
 def fit(
@@ -30,6 +30,8 @@ def fit(
         If ``model`` holds something other than a model.
     """
     named = {config.site, *parse_formula(config.preserve).columns}
+    if harmonized is not None:
+        require_writable(harmonized, source.paths)
     table = source.read(not_features=named)
     fitted = ComBatHarmonizer(config).fit(table)
     result = fitted.apply(table) if harmonized is not None else None

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from harmonize_kit.config.compare import CompareConfig
 from harmonize_kit.core.scorecard import Scorecard
+from harmonize_kit.core.table import FeatureTable
 from harmonize_kit.flows.judgement import compare, report
 from harmonize_kit.flows.tables import TableInput
 from harmonize_kit.provenance import RunRecord, digest_file
@@ -44,11 +45,31 @@ def report_tables(
             "subject": subject,
             "compare": config.model_dump(mode="json"),
         },
-        {source.path.name: digest_file(source.path) for source in tables.values()},
+        {
+            f"{name}: {path.name}": digest_file(path)
+            for name, source in tables.items()
+            for path in source.paths
+        },
     )
     card = compare(
         read, site=site, biology=biology, outcome=outcome, subject=subject, config=config
     )
     counts = {"cases": card.about.get("n_cases"), "features": card.about.get("n_features")}
     made = record.finish(**counts)
-    return card, report(card, folder, title=title, provenance=made, show_ids=show_ids)
+    methods = {name: told for name, table in read.items() if (told := _how_made(table))}
+    return card, report(
+        card, folder, title=title, provenance=made, methods=methods, show_ids=show_ids
+    )
+
+
+def _how_made(table: FeatureTable) -> str:
+    """Say in a sentence what the sidecar of a table knows of its making."""
+    made_by = table.made_by
+    if made_by.get("command") == "fit":
+        return (
+            f"Harmonized by model {made_by.get('model')}, which was fitted to these very cases: "
+            "held-out scores are not truly held out."
+        )
+    if made_by.get("command") == "apply":
+        return f"Harmonized by the saved model {made_by.get('model')}."
+    return "As extracted." if made_by.get("command") == "extract" else ""

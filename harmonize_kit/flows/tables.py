@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harmonize_kit.core.table import FeatureTable
+from harmonize_kit.storage.columns import read_text_table
 from harmonize_kit.storage.feature_tables import (
     read_covariates,
     read_feature_table,
@@ -27,23 +28,45 @@ class TableInput:
         Shell patterns that choose the features; all columns of numbers otherwise.
     id_column : str, optional
         Column of the ids where it has no usual name.
+    not_features : sequence of str
+        Columns of numbers that are no features.
     """
 
     path: Path
     covariates: Path | None = None
     features: Sequence[str] = ()
     id_column: str | None = None
+    not_features: Sequence[str] = ()
 
-    def read(self, not_features: Collection[str] = ()) -> FeatureTable:
-        """Read the table; ``not_features`` are columns that are named in another role."""
+    @property
+    def paths(self) -> tuple[Path, ...]:
+        """The files that are read."""
+        return (self.path,) if self.covariates is None else (self.path, self.covariates)
+
+    def read(
+        self, not_features: Collection[str] = (), only: Collection[str] | None = None
+    ) -> FeatureTable:
+        """Read the table; ``not_features`` are columns that are named in another role.
+
+        With ``only``, just these columns are features, and every other one passes through.
+        """
+        ids = self._ids()
         table = read_feature_table(
             self.path,
-            not_features=not_features,
+            not_features={*not_features, *self.not_features},
             patterns=self.features,
-            id_column=self.id_column,
+            id_column=ids[self.path],
+            only=only,
         )
         if self.covariates is None:
             return table
-        own_id = self.id_column if self.id_column is not None else None
-        frame = read_covariates(self.covariates, own_id)
+        frame = read_covariates(self.covariates, ids[self.covariates])
         return with_covariates(table, frame, f"{self.path.name} with {self.covariates.name}")
+
+    def _ids(self) -> dict[Path, str | None]:
+        """Return the id column of each file; the one that lacks ``id_column`` has a usual name."""
+        if self.id_column is None or len(self.paths) == 1:
+            return dict.fromkeys(self.paths, self.id_column)
+        held = {path: self.id_column in read_text_table(path).column_names for path in self.paths}
+        anywhere = any(held.values())
+        return {path: self.id_column if held[path] or not anywhere else None for path in held}

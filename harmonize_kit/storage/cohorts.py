@@ -16,7 +16,7 @@ from harmonize_kit.storage.identity import find_column, find_id_column
 logger = logging.getLogger(__name__)
 
 
-def read_cohort(path: Path, id_column: str | None = None) -> Cohort:
+def read_cohort(path: str | Path, id_column: str | None = None) -> Cohort:
     """Read a cohort table (.csv, .tsv, .parquet), one row a case.
 
     Relative image and mask paths resolve against the folder of the table. Column names match
@@ -28,6 +28,7 @@ def read_cohort(path: Path, id_column: str | None = None) -> Cohort:
         If the table cannot be read, lacks ``Image`` or ``Mask``, has an empty path or a label that
         is no whole number, or repeats an id; row and column are named.
     """
+    path = Path(path)
     table = read_text_table(path)
     names: list[str] = table.column_names
     images = _image_columns(names, path)

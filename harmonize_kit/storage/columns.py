@@ -104,13 +104,20 @@ def _read_delimited(path: Path, delimiter: str) -> Any:
         column_types={name: pa.string() for name in names}, strings_can_be_null=False
     )
     try:
-        return arrow_csv.read_csv(
+        table = arrow_csv.read_csv(
             path,
             # One thread, so that a ragged row is reported with its number.
             read_options=arrow_csv.ReadOptions(use_threads=False),
             parse_options=arrow_csv.ParseOptions(delimiter=delimiter, newlines_in_values=False),
             convert_options=convert,
         )
+        expected = _count_rows(path)
+        if table.num_rows != expected:
+            raise TableError(
+                f"{path.name}: expected {expected} rows, one a line, got {table.num_rows}; is a "
+                "quotation mark left open, or does a cell hold a line break?"
+            )
+        return table
     except pa.ArrowInvalid as error:
         reason = str(error).splitlines()[0]
         if "UTF8" in reason or "utf8" in reason:
@@ -119,6 +126,13 @@ def _read_delimited(path: Path, delimiter: str) -> Any:
         raise TableError(f"{path.name}: {reason}{hint}") from error
     except OSError as error:
         raise TableError(f"{path.name} cannot be read: {error}") from error
+
+
+def _count_rows(path: Path) -> int:
+    """Return the number of lines that hold something, without the header."""
+    opener = gzip.open if path.name.lower().endswith(".gz") else open
+    with opener(path, "rb") as file:
+        return sum(1 for line in file if line.strip(b"\r\n")) - 1
 
 
 def _header(path: Path, delimiter: str) -> list[str]:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import gzip
+import re
 import zlib
 from pathlib import Path
 
 import SimpleITK as sitk
 
 from harmonize_kit.core.volume import Volume
-from harmonize_kit.errors import ImageError
+from harmonize_kit.errors import ConfigError, ImageError
 from harmonize_kit.storage.itk import from_itk, mask_to_itk, to_itk
 from harmonize_kit.storage.nifti import is_nifti, prove_nifti, restore_nonfinite
 from harmonize_kit.storage.whole import whole_file
@@ -38,6 +39,32 @@ def read_mask(path: Path, channel: int = 0) -> Volume:
     return from_itk(_three_dimensional(_read(path), path, channel=channel))
 
 
+def data_files(path: Path) -> tuple[Path, ...]:
+    """Return the files an image consists of: a header may keep its voxels in another file.
+
+    Raises
+    ------
+    ImageError
+        MISSING_FILE if the other file is not there, BAD_HEADER if it cannot be told.
+    """
+    suffix = path.suffix.lower()
+    if suffix in {".hdr", ".img"}:
+        files = (path.with_suffix(".hdr"), path.with_suffix(".img"))
+    elif suffix in {".mhd", ".nhdr"}:
+        text = path.read_text(encoding="latin1")
+        found = re.search(r"(?mi)^\s*(?:ElementDataFile\s*=|data ?file:)\s*(\S.*?)\s*$", text)
+        if found is None or found[1].upper().startswith("LIST") or "%" in found[1]:
+            raise ImageError(
+                "BAD_HEADER", f"{path.name}: expected the name of one data file; join the parts"
+            )
+        files = (path, path.parent / found[1])
+    else:
+        files = (path,)
+    for file in files:
+        require_file(file)
+    return files
+
+
 def write_image(volume: Volume, path: Path) -> None:
     """Write the intensities of ``volume`` as a whole file; the suffix chooses the format."""
     _write(to_itk(volume), path)
@@ -49,6 +76,8 @@ def write_mask(volume: Volume, path: Path) -> None:
 
 
 def _write(image: sitk.Image, path: Path) -> None:
+    if not path.name.lower().endswith((".nii", ".nii.gz", ".nrrd", ".mha")):
+        raise ConfigError(f"{path.name}: images are written as .nii.gz, .nii, .nrrd or .mha")
     with whole_file(path) as temporary:
         sitk.WriteImage(image, str(temporary), useCompression=True)
 

@@ -35,10 +35,11 @@ def prove_nifti(path: Path, length: int) -> None:
     ImageError
         NOT_AN_IMAGE or BAD_HEADER if the header cannot be read, SHORT_DATA if bytes are missing.
     """
-    header = _load(path).header
+    image = _load(path)
+    header = image.header
     try:
         voxels = int(np.prod([int(size) for size in header.get_data_shape()], dtype=object))
-        start = int(header.get_data_offset())
+        start = int(image.dataobj.offset)
         needed = start + voxels * int(header.get_data_dtype().itemsize)
     except (ValueError, TypeError, OverflowError) as error:
         raise ImageError("BAD_HEADER", f"{path.name}: the header is damaged ({error})") from error

@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harmonize_kit.combat import ComBatHarmonizer, from_document, to_document
+from harmonize_kit.combat.sums import sum_by_site
 from harmonize_kit.config.combat import ComBatConfig
 from harmonize_kit.core.harmonizer import IdentityHarmonizer
 from harmonize_kit.core.table import FeatureTable
@@ -106,3 +107,21 @@ def test_a_model_survives_its_document(table: FeatureTable) -> None:
     fitted = ComBatHarmonizer(ComBatConfig(preserve="age * C(sex)")).fit(table)
     again = from_document(*to_document(fitted))
     np.testing.assert_array_equal(again.apply(table).values, fitted.apply(table).values)
+
+
+def test_sums_of_parts_are_the_sums_of_the_whole() -> None:
+    """What lets the fit go by blocks, over a cluster, or across hospitals."""
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(5, 2, (40, 3)), rng.normal(1e6, 1, (40, 4))
+    whole = sum_by_site(np.zeros(40, dtype=int), 1, x, y)[0]
+    one = sum_by_site(np.zeros(13, dtype=int), 1, x[:13], y[:13])[0]
+    two = sum_by_site(np.zeros(27, dtype=int), 1, x[13:], y[13:])[0]
+    for name in ("count", "covariate_mean", "feature_mean", "gram", "cross", "squares"):
+        np.testing.assert_allclose(getattr(one + two, name), getattr(whole, name), rtol=1e-7)
+
+
+def test_sites_far_apart_keep_their_variance(table: FeatureTable) -> None:
+    far = (table.covariates["site"] == "B").to_numpy()[:, None] * 1e7
+    near = ComBatHarmonizer(ComBatConfig()).fit(table)
+    apart = ComBatHarmonizer(ComBatConfig()).fit(table.with_values(table.values + far))
+    np.testing.assert_allclose(apart.pooled_sd, near.pooled_sd, rtol=1e-7)

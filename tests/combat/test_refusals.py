@@ -158,7 +158,9 @@ def test_one_feature_cannot_be_shrunken(table: FeatureTable) -> None:
     [
         "__import__('os').system('true')", "{__import__('os')}", "np.log(age)", "age.real + 1",
         "y ~ age", "age +", "age - 1", "(lambda: 1)()", "I([x for x in (1, 2)])", "age['x']",
-        "bs(age, df=4)", "exp(age, base=2)", "I(open('x'))",
+        "bs(age, df=4)", "exp(age, base=2)", "I(open('x'))", "age + age**2", "age^2", "1", "~",
+        "(age + sex)**40", "I(9**9**9)", "I(age**99)", "Intercept + age", "log(-age)", "I(True)",
+        "age + " * 500 + "age",
     ],
 )  # fmt: skip
 def test_a_formula_is_names_and_arithmetic_only(table: FeatureTable, formula: str) -> None:
@@ -193,3 +195,27 @@ def test_numbers_declared_categorical_get_levels(table: FeatureTable) -> None:
     names = fit(graded, preserve="grade", categorical=("grade",)).design.names
     assert names == ("grade[T.1]", "grade[T.2]")
     assert fit(graded, preserve="C(grade)").design.names == names
+
+
+def test_columns_of_any_name_are_preserved(table: FeatureTable) -> None:
+    odd = with_column(table, **{"age (years)": table.covariates["age"]})
+    assert fit(odd, preserve="age (years),sex").design.names == ("age (years)", "sex[T.M]")
+
+
+def test_white_space_makes_no_site_and_na_no_level(table: FeatureTable) -> None:
+    site = table.covariates["site"].copy()
+    site.iloc[0] = f"{site.iloc[0]} "
+    assert fit(with_column(table, site=site)).sites == ("A", "B", "C")
+    sex = table.covariates["sex"].copy()
+    sex.iloc[2] = "NA"
+    with pytest.raises(CovariateError, match="sub-002"):
+        fit(with_column(table, sex=sex), preserve="sex")
+
+
+def test_a_site_of_one_case_is_not_stored_as_it_was(table: FeatureTable) -> None:
+    site = table.covariates["site"].copy()
+    site.iloc[0] = "lonely"
+    fitted = fit(with_column(table, site=site), mean_only=True)
+    code = fitted.sites.index("lonely")
+    restored = fitted.raw_location[code] * fitted.pooled_sd + fitted.grand_mean
+    assert np.abs(restored - table.values[0]).max() > 1e-3

@@ -38,6 +38,8 @@ def test_there_are_presets_for_mr_and_ct() -> None:
         ("a: [", "YAML"),
         ("!!python/object/apply:os.system ['true']", "YAML"),
         ("just text", "valid dictionary"),
+        ("setting: {binWidth: .inf}", "finite"),
+        ("a: &a [1]\nb: " + "[" + "*a, " * 20 + "]", "aliases"),
     ],
 )
 def test_a_misspelt_file_is_told_with_its_place(text: str, message: str) -> None:

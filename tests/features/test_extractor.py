@@ -143,14 +143,18 @@ def test_a_constant_region_succeeds_with_a_note(volume: Volume) -> None:
 
 def test_another_grid_is_refused_unless_the_mask_may_be_corrected(volume: Volume) -> None:
     assert volume.mask is not None
-    geometry = replace(volume.geometry, origin=(-29.0, 12.5, 7.0))
+    geometry = replace(volume.geometry, origin=(-30.0, 13.4, 7.0))
     mask = Volume(volume.mask, geometry)
     with pytest.raises(GeometryError, match="correctMask"):
         FeatureExtractor(ExtractionConfig()).align_mask(volume, mask)
     corrected = FeatureExtractor(ExtractionConfig(setting={"correctMask": True}))
     moved = corrected.align_mask(volume, mask)
     assert moved.mask is not None
-    assert 0 < (moved.mask == 1).sum() <= (volume.mask == 1).sum()
+    assert (moved.mask == 1).sum() == (volume.mask == 1).sum()
+    outside = Volume(volume.mask, replace(geometry, origin=(-60.0, 12.5, 7.0)))
+    with pytest.raises(CaseError) as caught:
+        corrected.align_mask(volume, outside)
+    assert caught.value.code == "OUTSIDE_IMAGE"
 
 
 def test_the_provider_of_the_module_radiomics_is_told(monkeypatch: pytest.MonkeyPatch) -> None:

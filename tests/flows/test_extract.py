@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import SimpleITK as sitk
 from conftest import make_volume
 
 import harmonize_kit as hk
@@ -13,6 +14,7 @@ from harmonize_kit.config.execution import ExecutionConfig
 from harmonize_kit.errors import ConfigError, NothingSucceededError, TableError
 from harmonize_kit.flows.extract import extract_to_folder
 from harmonize_kit.storage.images import write_image, write_mask
+from harmonize_kit.storage.itk import to_itk
 
 SERIAL = ExecutionConfig(workers=1)
 SMALL = {"featureClass": {"firstorder": ["Mean", "Entropy"], "shape": ["MeshVolume"]}}
@@ -137,6 +139,7 @@ def test_stopping_at_the_first_error_leaves_no_table(
     config = ExecutionConfig(workers=1, on_error="stop")
     extract_to_folder(cohort_path, tmp_path / "out", params, config)
     assert not (tmp_path / "out" / "features.csv").exists()
+    assert pd.read_csv(tmp_path / "out" / "failures.csv")["code"].tolist() == ["NOT_AN_IMAGE"]
     assert [event for _, event in events(tmp_path / "out")] == ["done", "failed"]
 
 
@@ -182,3 +185,39 @@ def test_in_memory_equals_on_disk(cohort_path: Path, tmp_path: Path) -> None:
 def test_a_folder_that_cannot_be_written_is_told(cohort_path: Path, params: str) -> None:
     with pytest.raises(ConfigError, match="cannot be written"):
         extract_to_folder(cohort_path, Path("/proc/here"), params, SERIAL)
+
+
+def test_ids_do_not_depend_on_which_cases_succeed(cohort_path: Path, tmp_path: Path) -> None:
+    rewrite(cohort_path, Label=["1", "1;2", "1", "1"])
+    (tmp_path / "1_mask.nrrd").unlink()
+    table = hk.extract(cohort_path, SMALL, workers=1)
+    assert table.ids == ["000_label-1", "002_label-1", "003_label-1"]
+
+
+def test_a_table_of_an_earlier_run_does_not_outlive_it(
+    cohort_path: Path, tmp_path: Path, params: str
+) -> None:
+    extract_to_folder(cohort_path, tmp_path / "out", params, SERIAL)
+    rewrite(cohort_path, Label="9")
+    with pytest.raises(NothingSucceededError):
+        extract_to_folder(cohort_path, tmp_path / "out", params, SERIAL)
+    assert not list((tmp_path / "out").glob("features.*"))
+
+
+def test_a_changed_data_file_behind_a_header_is_measured(tmp_path: Path, params: str) -> None:
+    case = make_volume(0)
+    sitk.WriteImage(to_itk(case), str(tmp_path / "i.mhd"))
+    write_mask(case, tmp_path / "m.nrrd")
+    (tmp_path / "c.csv").write_text("id,Image,Mask\na,i.mhd,m.nrrd\n")
+    first = extract_to_folder(tmp_path / "c.csv", tmp_path / "out", params, SERIAL)
+    header = (tmp_path / "i.mhd").read_bytes()
+    sitk.WriteImage(to_itk(case.with_array(case.array + 1000)), str(tmp_path / "i.mhd"))
+    assert (tmp_path / "i.mhd").read_bytes() == header
+    second = extract_to_folder(tmp_path / "c.csv", tmp_path / "out", params, SERIAL)
+    assert (first.computed, second.computed) == (1, 1)
+
+
+def test_columns_that_are_made_here_must_not_be_there(cohort_path: Path, tmp_path: Path) -> None:
+    rewrite(cohort_path, warning="mine")
+    with pytest.raises(TableError, match="'warning' is made here"):
+        extract_to_folder(cohort_path, tmp_path / "out", execution=SERIAL)

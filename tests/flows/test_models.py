@@ -10,7 +10,7 @@ import pytest
 import harmonize_kit as hk
 from harmonize_kit.config.combat import ComBatConfig
 from harmonize_kit.core.table import FeatureTable
-from harmonize_kit.errors import IntegrityError, NotFittedError, UnseenSiteError
+from harmonize_kit.errors import IntegrityError, NotFittedError, TableError, UnseenSiteError
 from harmonize_kit.flows.apply import apply
 from harmonize_kit.flows.fit import fit
 from harmonize_kit.flows.inspect import inspect
@@ -116,3 +116,26 @@ def test_a_tampered_model_is_refused(path: Path, tmp_path: Path) -> None:
     document.write_text(document.read_text().replace('"A"', '"Z"'))
     with pytest.raises(IntegrityError, match="changed"):
         hk.load(tmp_path / "model")
+
+
+def test_apply_keeps_every_other_column_and_spares_its_input(
+    table: FeatureTable, path: Path, tmp_path: Path
+) -> None:
+    fit(TableInput(path), tmp_path / "model", CONFIG)
+    frame = pd.read_csv(path, dtype={"id": str}).assign(weight=70.5)
+    frame.to_csv(tmp_path / "new.csv", index=False)
+    got = apply(tmp_path / "model", TableInput(tmp_path / "new.csv"), tmp_path / "out.csv")
+    assert got.names == table.names
+    assert got.covariates["weight"].tolist() == ["70.5"] * 90
+    with pytest.raises(TableError, match="overwrite"):
+        apply(tmp_path / "model", TableInput(path), path)
+
+
+def test_models_of_other_data_have_other_digests(table: FeatureTable, tmp_path: Path) -> None:
+    digests: set[str] = set()
+    for factor in (1.0, 4.0):
+        scaled = table.with_values(table.values * factor)
+        combat = hk.ComBat().fit(scaled.features, covariates=scaled.covariates)
+        hk.save(combat, tmp_path / "m")
+        digests.add(inspect(tmp_path / "m")["digest"])
+    assert len(digests) == 2

@@ -110,3 +110,48 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> 
         fail()
     assert [path.name for path in tmp_path.iterdir()] == ["a.txt"]
     assert (tmp_path / "a.txt").read_text() == "old"
+
+
+def test_a_project_with_a_model_json_of_its_own_is_spared(tmp_path: Path) -> None:
+    write_text(tmp_path / "project" / "model.json", "{}")
+    write_text(tmp_path / "project" / "thesis.txt", "precious")
+    with pytest.raises(ConfigError, match="no model"):
+        saved(tmp_path / "project")
+    saved(tmp_path / "mine")
+    write_text(tmp_path / "mine" / "notes.txt", "precious")
+    with pytest.raises(ConfigError, match="no model"):
+        saved(tmp_path / "mine")
+
+
+def test_an_interrupted_replacement_leaves_the_old_model(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = saved(tmp_path / "m")
+    original = Path.replace
+
+    def interrupted(self: Path, target: Path) -> Path:
+        if self.name.startswith(".writing-"):
+            raise KeyboardInterrupt
+        return original(self, target)
+
+    monkeypatch.setattr(Path, "replace", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        saved(folder)
+    monkeypatch.undo()
+    assert load_model(folder).kind == "combat"
+    assert [path.name for path in tmp_path.iterdir()] == ["m"]
+
+
+def test_a_compressed_archive_is_not_unpacked(tmp_path: Path) -> None:
+    folder = saved(tmp_path / "m")
+    np.savez_compressed(folder / "arrays.npz", **ARRAYS)  # pyright: ignore
+    with pytest.raises(IntegrityError, match="not as 'fit' writes it"):
+        load_model(folder)
+
+
+@pytest.mark.parametrize("field", ["kind", "model", "made_by", "arrays_sha256", "version"])
+def test_a_document_without_its_parts_is_refused(tmp_path: Path, field: str) -> None:
+    folder = saved(tmp_path / "m")
+    edit(folder, **{field: None})
+    with pytest.raises(IntegrityError):
+        load_model(folder)

@@ -16,9 +16,11 @@ from harmonize_kit.storage.cohorts import missing_files, parse_labels, read_coho
 from harmonize_kit.storage.feature_tables import (
     read_covariates,
     read_feature_table,
+    require_writable,
     with_covariates,
     write_feature_table,
 )
+from harmonize_kit.storage.identity import find_id_column
 
 
 def write(path: Path, text: str) -> Path:
@@ -192,3 +194,51 @@ def test_the_sidecar_says_what_each_column_is(table: FeatureTable, tmp_path: Pat
     assert (roles["id"], roles["age"], roles["sex"], roles["f00"]) == (
         "id", "covariate", "note", "feature",
     )  # fmt: skip
+
+
+def test_an_open_quotation_mark_loses_no_row(tmp_path: Path) -> None:
+    rows = "".join(f"{n},1.5,{chr(34) + '5 inch' if n == 3 else 'x'}\n" for n in range(10))
+    path = write(tmp_path / "t.csv", "id,f,note\n" + rows)
+    with pytest.raises(TableError):
+        read_feature_table(path)
+
+
+def test_large_whole_number_ids_keep_every_digit(tmp_path: Path) -> None:
+    ids = [2**53 + 1, 2**53 + 3, 2**60 + 1]
+    pd.DataFrame({"id": ids, "f": [1.0, 2.0, 3.0]}).to_parquet(tmp_path / "t.parquet")
+    assert read_feature_table(tmp_path / "t.parquet").ids == [str(number) for number in ids]
+
+
+def test_row_numbers_of_other_programs_and_empty_columns_are_no_features(tmp_path: Path) -> None:
+    frame = pd.DataFrame({"id": ["a", "b"], "f": [1.0, 2.0], "empty": [None, None]})
+    frame.to_csv(tmp_path / "t.csv")
+    with pytest.warns(HarmonizeWarning, match="row numbers"):
+        assert read_feature_table(tmp_path / "t.csv").names == ["f"]
+
+
+def test_doubtful_names_among_features_are_told(tmp_path: Path) -> None:
+    path = write(tmp_path / "t.csv", "id,age,f\na,30,1\nb,40,2\n")
+    with pytest.warns(HarmonizeWarning, match="age"):
+        assert read_feature_table(path).names == ["age", "f"]
+    assert read_feature_table(path, not_features={"age"}).names == ["f"]
+
+
+def test_writing_spares_inputs_and_foreign_files(table: FeatureTable, tmp_path: Path) -> None:
+    raw = tmp_path / "features.csv"
+    for name in ("features.csv", "features.parquet", "features.tsv"):
+        with pytest.raises(TableError, match="overwrite"):
+            require_writable(tmp_path / name, [raw])
+    write(tmp_path / "participants.json", '{"age": {"Units": "years"}}')
+    with pytest.raises(TableError, match=r"participants\.json"):
+        write_feature_table(table, tmp_path / "participants.tsv")
+    with pytest.raises(TableError, match="written as"):
+        write_feature_table(table, tmp_path / "out.xlsx")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["participants.json"]
+
+
+@pytest.mark.parametrize(
+    ("header", "column"),
+    [("ID,participant_id,f", "participant_id"), ("ID,Subj,f", "ID"), ("x,CASE_ID,f", "CASE_ID")],
+)
+def test_the_id_column_is_the_first_of_the_contract(header: str, column: str) -> None:
+    assert find_id_column(header.split(","), Path("t.csv")) == column
