@@ -29,6 +29,6 @@ def validate(console: Console, file: str, id_column: str | None) -> Outcome:
     if found.problems:
         console.say(f"{file}: {len(found.problems)} problem{'s' * (len(found.problems) > 1)}")
     else:
-        console.say(f"{file}: a valid {found.kind}: {found.summary}")
+        console.say(f"{file}: valid {found.kind}: {found.summary}")
     document = {"kind": found.kind, "summary": found.summary, "problems": list(found.problems)}
     return Outcome(document, exit_codes.INVALID if found.problems else exit_codes.OK)
