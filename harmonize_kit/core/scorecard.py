@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from types import MappingProxyType
 from typing import Any, Literal
@@ -108,11 +108,6 @@ class Scorecard:
 
     def _repr_html_(self) -> str:
         return self.to_frame().to_html(index=False, float_format="{:.3g}".format, escape=True)
-
-
-def merge(scores: Iterable[Iterable[Score]]) -> tuple[Score, ...]:
-    """Return all scores of several metrics as one tuple, in order."""
-    return tuple(score for group in scores for score in group)
 
 
 def _row(score: Score) -> dict[str, Any]:

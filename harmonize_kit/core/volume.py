@@ -53,11 +53,6 @@ class Geometry:
                 return f"{name} {_numbers(mine)} against {_numbers(theirs)}"
         return None
 
-    @property
-    def voxel_volume(self) -> float:
-        """Volume of one voxel in cubic mm."""
-        return float(np.prod(self.spacing))
-
 
 @dataclass(frozen=True)
 class Volume:

@@ -7,11 +7,9 @@ from pathlib import Path
 
 from harmonize_kit.errors import TableError, did_you_mean
 
-# The contract's names first, then those of ENIGMA, FreeSurfer and common exports.
-ID_NAMES = (
-    "id", "case_id", "participant_id", "subject_id",
-    "subjid", "sub_id", "record_id",
-)  # fmt: skip
+# In this order; then in any case, then those of ENIGMA and common exports.
+CONTRACT_NAMES = ("id", "case_id", "participant_id", "subject_id", "ID")
+OTHER_NAMES = ("subjid", "sub_id", "record_id")
 FREESURFER = ("measure:", "lh.aparc", "rh.aparc", "lh.", "rh.")
 
 
@@ -36,9 +34,11 @@ def find_id_column(names: Sequence[str], path: Path, chosen: str | None = None) 
             hint = did_you_mean(chosen, names)
             raise TableError(f"{path.name}: there is no id column '{chosen}'. {hint}")
         return found
-    for wanted in (*(name for name in ID_NAMES[:4] if name in names), "ID", *ID_NAMES):
-        found = wanted if wanted in names else None
-        found = found or (find_column(names, wanted) if wanted != "ID" else None)
+    exact = next((name for name in CONTRACT_NAMES if name in names), None)
+    if exact is not None:
+        return exact
+    for wanted in (*CONTRACT_NAMES, *OTHER_NAMES):
+        found = find_column(names, wanted)
         if found is not None:
             return found
     first = names[0]

@@ -92,16 +92,17 @@ def load_model(folder: Path) -> StoredModel:
         raise ConfigError(f"there is no model at {folder} (no {DOCUMENT} in it)")
     body = _read_document(folder)
     stated = body.pop("sha256", None)
-    parts = {"kind": str, "model": dict, "made_by": dict, "arrays_sha256": str, "version": int}
-    whole = all(isinstance(body.get(name), kind) for name, kind in parts.items())
-    if body.get("schema") != SCHEMA or not (whole or body.get("version", 0) != VERSION):
+    if body.get("schema") != SCHEMA:
         raise IntegrityError(f"{folder}: {DOCUMENT} is not of a harmonize_kit model")
-    if not isinstance(body["version"], int) or body["version"] != VERSION:
+    if body.get("version") != VERSION:
         raise IntegrityError(
-            f"{folder}: written in format {body['version']}, this version reads up to {VERSION}; "
+            f"{folder}: written in format {body.get('version')}, this version reads {VERSION}; "
             "update harmonize_kit"
         )
-    if stated != _digest(body):
+    parts = {"kind": str, "model": dict, "made_by": dict, "arrays_sha256": str}
+    if not all(isinstance(body.get(name), kind) for name, kind in parts.items()):
+        raise IntegrityError(f"{folder}: {DOCUMENT} lacks a part; fit anew")
+    if not _is_as_written(body, stated):
         raise IntegrityError(f"{folder}: {DOCUMENT} was changed after it was written; fit anew")
     arrays = _read_arrays(folder)
     if body["arrays_sha256"] != digest_arrays(arrays):
@@ -119,11 +120,11 @@ def _read_document(folder: Path) -> dict[str, Any]:
     return cast(dict[str, Any], body)
 
 
-def _digest(body: dict[str, Any]) -> str | None:
+def _is_as_written(body: dict[str, Any], stated: object) -> bool:
     try:
-        return digest_value(body)
-    except (ValueError, UnicodeEncodeError, RecursionError):
-        return None
+        return stated == digest_value(body)
+    except (ValueError, RecursionError):
+        return False
 
 
 def _read_arrays(folder: Path) -> dict[str, NDArray[Any]]:

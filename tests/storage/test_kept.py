@@ -155,3 +155,18 @@ def test_a_document_without_its_parts_is_refused(tmp_path: Path, field: str) -> 
     edit(folder, **{field: None})
     with pytest.raises(IntegrityError):
         load_model(folder)
+
+
+def test_a_document_without_a_digest_is_refused(tmp_path: Path) -> None:
+    """Even where its content has none, as with NaN, which no digest is made of."""
+    folder = saved(tmp_path / "m")
+    body = json.loads((folder / "model.json").read_text())
+    del body["sha256"]
+    body["model"]["sites"] = [float("nan")]
+    (folder / "model.json").write_text(json.dumps(body))
+    with pytest.raises(IntegrityError, match="changed after"):
+        load_model(folder)
+    del body["version"]
+    (folder / "model.json").write_text(json.dumps(body))
+    with pytest.raises(IntegrityError, match="format None"):
+        load_model(folder)
