@@ -4,26 +4,30 @@ from __future__ import annotations
 
 import logging
 import warnings
-from collections.abc import Mapping
+from collections.abc import Generator, Iterable, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import SimpleITK as sitk
 
 from harmonize_kit.config.extraction import ExtractionConfig
 from harmonize_kit.core.volume import Volume
-from harmonize_kit.errors import ConfigError, ExtractionError, MaskError
-from harmonize_kit.features.provider import load_pyradiomics
+from harmonize_kit.errors import CaseError, ConfigError, ExtractionError, MaskError
+from harmonize_kit.features.discretisation import DEFAULT_BIN_WIDTH
+from harmonize_kit.features.measure import measure_regions
+from harmonize_kit.features.provider import load_pyradiomics, require_image_types
 from harmonize_kit.features.region import (
     labels_of,
     require_finite_image,
     require_inside,
     require_region,
 )
+from harmonize_kit.features.regions import prepare_regions
 from harmonize_kit.storage.itk import from_itk, mask_to_itk, to_itk
 
-DEFAULT_BIN_WIDTH = 25.0
+Engine = Literal["auto", "native", "pyradiomics"]
 
 
 @dataclass(frozen=True)
@@ -50,22 +54,29 @@ class FeatureExtractor:
     Parameters
     ----------
     config : ExtractionConfig
+    engine : {"auto", "native", "pyradiomics"}
+        "native" filters the region and its margin only, bins once an image and finds diameters by
+        the hull; all else is PyRadiomics' own code, and the numbers are equal to the bit (mesh and
+        diameters of large regions to 1e-12). "pyradiomics" calls PyRadiomics as it is. "auto" is
+        "native", which covers all that PyRadiomics' parameters can ask for.
 
     Raises
     ------
     ConfigError
         If PyRadiomics' own schema refuses a value.
     DependencyError
-        If PyRadiomics is missing or doubled.
+        If PyRadiomics is missing or doubled, or an image type needs a package that is not here.
 
     References
     ----------
     van Griethuysen et al. 2017, Cancer Research 77:e104.
     """
 
-    def __init__(self, config: ExtractionConfig) -> None:
+    def __init__(self, config: ExtractionConfig, engine: Engine = "auto") -> None:
         self.config = config
+        self.engine = engine
         self._extractor = _make_extractor(config)
+        require_image_types(config.imageType)
 
     def labels(self, volume: Volume, asked: tuple[int, ...] | None) -> tuple[int, ...]:
         """Return the labels to measure: those asked for, or the settings' one, or all (None).
@@ -102,7 +113,11 @@ class FeatureExtractor:
         return image.with_mask(mask, tolerance)
 
     def extract(self, volume: Volume, label: int) -> RegionFeatures:
-        """Measure the region of ``label``.
+        """Measure the region of ``label``; see :meth:`extract_all`."""
+        return self.extract_all(volume, (label,))[0]
+
+    def extract_all(self, volume: Volume, labels: Iterable[int]) -> list[RegionFeatures]:
+        """Measure the regions of several labels, which share what work they can.
 
         Raises
         ------
@@ -113,36 +128,30 @@ class FeatureExtractor:
         ExtractionError
             BINS, or EXTRACTION with PyRadiomics' own words.
         """
-        notes = require_region(volume, label, bin_width=self._bin_width())
+        labels = tuple(labels)
+        width = self._bin_width()
+        notes = [require_region(volume, label, bin_width=width) for label in labels]
         if self._sees_surroundings():
             require_finite_image(volume)
-        found = self._execute(volume, label)
-        values = {
-            # The maximal correlation coefficient comes from eigenvalues of a matrix that is not
-            # symmetric: its type can be complex, its value is real.
-            name: complex(value).real
-            for name, value in found.items()
-            if not name.startswith("diagnostics_")
-        }
-        undefined = [name for name, value in values.items() if not np.isfinite(value)]
-        if undefined:
-            notes += (f"{len(undefined)} features undefined, first {undefined[0]}",)
-            values |= dict.fromkeys(undefined, float("nan"))
-        return RegionFeatures(label, values, notes)
+        named = labels[0] if len(labels) == 1 else f"{labels[0]} to {labels[-1]}"
+        with _quiet(), _one_thread():
+            try:
+                found = self._measure(volume, labels)
+            except (MemoryError, CaseError):
+                raise
+            except Exception as error:
+                raise _translated(error, str(named)) from error
+        return [
+            _region_features(label, values, own)
+            for label, values, own in zip(labels, found, notes, strict=True)
+        ]
 
-    def _execute(self, volume: Volume, label: int) -> dict[str, Any]:
-        try:
-            with warnings.catch_warnings():
-                # Ratios of empty texture matrices: PyRadiomics handles their result itself.
-                warnings.simplefilter("ignore", RuntimeWarning)
-                warnings.simplefilter("ignore", DeprecationWarning)
-                return dict(
-                    self._extractor.execute(to_itk(volume), mask_to_itk(volume), label=label)
-                )
-        except MemoryError:
-            raise
-        except Exception as error:
-            raise _translated(error, label) from error
+    def _measure(self, volume: Volume, labels: tuple[int, ...]) -> list[dict[str, Any]]:
+        image, mask = to_itk(volume), mask_to_itk(volume)
+        if self.engine == "pyradiomics":
+            return [dict(self._extractor.execute(image, mask, label=label)) for label in labels]
+        settings = dict(self._extractor.settings)
+        return measure_regions(self._extractor, prepare_regions(image, mask, labels, settings))
 
     def _sees_surroundings(self) -> bool:
         """Tell whether voxels outside of the region reach the numbers: by a filter or a grid."""
@@ -176,7 +185,48 @@ def _make_extractor(config: ExtractionConfig) -> Any:
     return extractor
 
 
-def _translated(error: Exception, label: int) -> MaskError | ExtractionError:
+@contextmanager
+def _quiet() -> Generator[None]:
+    with warnings.catch_warnings():
+        # Ratios of empty texture matrices: PyRadiomics handles their result itself.
+        warnings.simplefilter("ignore", RuntimeWarning)
+        warnings.simplefilter("ignore", DeprecationWarning)
+        yield
+
+
+@contextmanager
+def _one_thread() -> Generator[None]:
+    """Keep ITK to one thread: it is cases that are spread over cores.
+
+    It also makes numbers the same on every machine: ITK sums the mean and the variance that
+    normalisation needs in parts, one a thread, so PyRadiomics' last bits change with the cores.
+    """
+    before = sitk.ProcessObject.GetGlobalDefaultNumberOfThreads()
+    sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(1)
+    try:
+        yield
+    finally:
+        sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(before)
+
+
+def _region_features(
+    label: int, found: Mapping[str, Any], notes: tuple[str, ...]
+) -> RegionFeatures:
+    values = {
+        # The maximal correlation coefficient comes from eigenvalues of a matrix that is not
+        # symmetric: its type can be complex, its value is real.
+        name: complex(value).real
+        for name, value in found.items()
+        if not name.startswith("diagnostics_")
+    }
+    undefined = [name for name, value in values.items() if not np.isfinite(value)]
+    if undefined:
+        notes += (f"{len(undefined)} features undefined, first {undefined[0]}",)
+        values |= dict.fromkeys(undefined, float("nan"))
+    return RegionFeatures(label, values, notes)
+
+
+def _translated(error: Exception, label: str) -> MaskError | ExtractionError:
     reason = " ".join(str(error).split()) or type(error).__name__
     if any(text in reason for text in ("too few dimensions", "1 segmented voxel", "too small")):
         return MaskError("TOO_SMALL", f"label {label}: {reason}")

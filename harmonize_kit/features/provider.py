@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterable
+from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from harmonize_kit.errors import DependencyError, HarmonizeWarning
 
 PROVIDER, EXPECTED = "pyradiomics-bhklab", "3.1.4"
+# What PyRadiomics imports for an image type, and passes over in silence where it is missing.
+NEEDED_BY = {
+    "LBP2D": (("skimage.feature", "local_binary_pattern", "pip install scikit-image"),),
+    "LBP3D": (
+        ("scipy.ndimage.interpolation", "map_coordinates", "pip install 'scipy<1.17'"),
+        ("scipy.special", "sph_harm", "pip install 'scipy<1.17'"),
+        ("trimesh.creation", "icosphere", "pip install trimesh"),
+    ),
+}
 OTHERS = ("pyradiomics", "pyradiomics-fix", "pyradiomics-cuda")
 
 
@@ -59,6 +70,25 @@ def load_pyradiomics() -> Any:
     # It prints the same hints for every case, on a handler of its own.
     radiomics.setVerbosity(60)
     return featureextractor
+
+
+def require_image_types(image_types: Iterable[str]) -> None:
+    """Refuse image types whose packages are not here; PyRadiomics would leave them out.
+
+    Raises
+    ------
+    DependencyError
+    """
+    for image_type in image_types:
+        for module, name, remedy in NEEDED_BY.get(image_type, ()):
+            try:
+                with warnings.catch_warnings():
+                    warnings.simplefilter("ignore", DeprecationWarning)
+                    getattr(import_module(module), name)
+            except (ImportError, AttributeError) as error:
+                raise DependencyError(
+                    f"image type {image_type} needs {module}.{name}, which is not here; {remedy}"
+                ) from error
 
 
 def _version(name: str) -> str | None:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from harmonize_kit.core.volume import Volume
 from harmonize_kit.errors import ExtractionError, ImageError, MaskError
+from harmonize_kit.features.box import Box
 
 GREY_LEVEL_CAP = 4096
 
@@ -21,22 +23,32 @@ def labels_of(volume: Volume) -> tuple[int, ...]:
     MaskError
         EMPTY_MASK if there is none, MASK_NOT_LABELS if the mask holds fractions.
     """
-    mask = _mask(volume)
-    if mask.dtype.kind == "f":
-        fraction = mask[(mask != np.floor(mask)) | ~np.isfinite(mask)]
-        if fraction.size:
-            raise MaskError(
-                "MASK_NOT_LABELS",
-                f"expected whole-number labels in the mask, got {fraction.flat[0]:.4g}; "
-                "is it a probability map? threshold it, at 0.5 say, and save it as integers",
-            )
-    found = tuple(int(value) for value in np.unique(mask) if value > 0)
+    found: set[int] = set()
+    # Slice by slice, and where the mask is not zero, so that a large mask costs one look at it.
+    for part in _mask(volume):
+        values = cast(NDArray[Any], pd.unique(part[part != 0]))
+        if values.dtype.kind == "f":
+            fraction = values[~np.isfinite(values) | (values != np.floor(values))]
+            if fraction.size:
+                raise MaskError(
+                    "MASK_NOT_LABELS",
+                    f"expected whole-number labels in the mask, got {fraction[0]:.4g}; is it a "
+                    "probability map? threshold it, at 0.5 say, and save it as integers",
+                )
+        found.update(int(value) for value in values if value > 0)
     if not found:
         raise MaskError("EMPTY_MASK", "the mask has no voxel above 0; draw the region again")
-    return found
+    return tuple(sorted(found))
 
 
-def require_region(volume: Volume, label: int, *, bin_width: float | None) -> tuple[str, ...]:
+def require_region(
+    volume: Volume,
+    label: int,
+    *,
+    bin_width: float | None,
+    filtered: bool = False,
+    planar: bool = False,
+) -> tuple[str, ...]:
     """Prove that the region of ``label`` can be measured, and return what its reader must know.
 
     Parameters
@@ -46,6 +58,10 @@ def require_region(volume: Volume, label: int, *, bin_width: float | None) -> tu
     label : int
     bin_width : float, optional
         Width of the grey-level bins on the unfiltered image, where it is known beforehand.
+    filtered : bool
+        Whether filters look at the surroundings of the region.
+    planar : bool
+        Whether the region is measured slice by slice, so that one slice is enough.
 
     Raises
     ------
@@ -57,9 +73,10 @@ def require_region(volume: Volume, label: int, *, bin_width: float | None) -> tu
         BINS, if the region would have more than 4096 grey levels.
     """
     inside = _mask(volume) == label
-    count = int(inside.sum())
+    count = int(np.count_nonzero(inside))
     if count == 0:
-        known = ", ".join(map(str, labels_of(volume)))
+        labels = labels_of(volume)
+        known = ", ".join(map(str, labels[:12])) + (", ..." if len(labels) > 12 else "")
         raise MaskError(
             "LABEL_MISSING", f"label {label} does not occur in the mask, which has {known}"
         )
@@ -74,8 +91,6 @@ def require_region(volume: Volume, label: int, *, bin_width: float | None) -> tu
             "mend the image or draw the region without them",
         )
     low, high = float(values.min()), float(values.max())
-    if low == high:
-        return (f"constant region: every intensity is {low:g}",)
     if bin_width is not None and (high - low) / bin_width > GREY_LEVEL_CAP:
         raise ExtractionError(
             "BINS",
@@ -83,7 +98,24 @@ def require_region(volume: Volume, label: int, *, bin_width: float | None) -> tu
             f"{(high - low) / bin_width:.0f} grey levels, at most {GREY_LEVEL_CAP} are sensible; "
             "raise binWidth, set binCount, or normalize",
         )
-    return ()
+    notes = _shape_notes(inside, filtered=filtered, planar=planar)
+    if low == high:
+        notes += (f"constant region: every intensity is {low:g}",)
+    if values.dtype.kind in "iu" and max(abs(low), abs(high)) > 2**53:
+        notes += ("intensities beyond 2^53 are rounded: float64 cannot tell them apart",)
+    return notes
+
+
+def _shape_notes(inside: NDArray[np.bool_], *, filtered: bool, planar: bool) -> tuple[str, ...]:
+    box = Box.around(inside)
+    if box is None:
+        return ()
+    notes: tuple[str, ...] = ()
+    if 1 in box.size and not planar:
+        notes += ("the region lies in one slice: 3-D shape features tell the slice thickness",)
+    if filtered and (0 in box.start or np.any(np.equal(box.stop, inside.shape[::-1]))):
+        notes += ("the region touches the border of the image, beyond which filters see nothing",)
+    return notes
 
 
 def require_finite_image(volume: Volume) -> None:
@@ -111,10 +143,10 @@ def require_inside(image: Volume, mask: Volume) -> None:
     MaskError
         OUTSIDE_IMAGE.
     """
-    voxels = np.argwhere(mask.array > 0)[:, ::-1]
-    if not voxels.size:
+    box = Box.around(mask.array > 0)
+    if box is None:
         return
-    ends = np.stack([voxels.min(axis=0), voxels.max(axis=0)])
+    ends = np.stack([np.array(box.start), np.array(box.stop) - 1])
     corners = np.array(np.meshgrid(*ends.T)).reshape(3, -1).T
     index = _to_index(image, _to_position(mask, corners))
     size = np.asarray(image.geometry.size)

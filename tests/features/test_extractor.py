@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import SimpleITK as sitk
 from conftest import make_volume
 
 from harmonize_kit.config.extraction import ExtractionConfig
@@ -28,7 +29,8 @@ FILTERED = {
 def pyradiomics(
     image: Path, mask: Path, parameters: dict[str, Any], label: int
 ) -> dict[str, float]:
-    """Call PyRadiomics directly on the files."""
+    """Call PyRadiomics directly on the files, on one thread as extraction does."""
+    sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(1)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         from radiomics.featureextractor import RadiomicsFeatureExtractor
