@@ -16,6 +16,8 @@ from harmonize_kit.config.extraction import ExtractionConfig
 from harmonize_kit.core.volume import Volume
 from harmonize_kit.errors import CaseError, ConfigError, ExtractionError, MaskError
 from harmonize_kit.features.discretisation import DEFAULT_BIN_WIDTH
+from harmonize_kit.features.filters import POINTWISE, laplacian_name
+from harmonize_kit.features.maps import map_region
 from harmonize_kit.features.measure import measure_regions
 from harmonize_kit.features.provider import load_pyradiomics, require_image_types
 from harmonize_kit.features.region import (
@@ -129,22 +131,39 @@ class FeatureExtractor:
             BINS, or EXTRACTION with PyRadiomics' own words.
         """
         labels = tuple(labels)
-        width = self._bin_width()
-        notes = [require_region(volume, label, bin_width=width) for label in labels]
-        if self._sees_surroundings():
-            require_finite_image(volume)
-        named = labels[0] if len(labels) == 1 else f"{labels[0]} to {labels[-1]}"
-        with _quiet(), _one_thread():
-            try:
-                found = self._measure(volume, labels)
-            except (MemoryError, CaseError):
-                raise
-            except Exception as error:
-                raise _translated(error, str(named)) from error
+        notes = [self._require(volume, label) for label in labels]
+        named = " or ".join(map(str, labels))
+        with _quiet(), _one_thread(), _told_as_case_error(named):
+            found = self._measure(volume, labels)
         return [
-            _region_features(label, values, own)
+            _region_features(label, values, own + self._left_out(values))
             for label, values, own in zip(labels, found, notes, strict=True)
         ]
+
+    def maps(self, volume: Volume, label: int) -> dict[str, Volume]:
+        """Return a map of each feature around every voxel of the region of ``label``.
+
+        The maps are PyRadiomics' voxel-based extraction, equal to the bit, on its grid: the box of
+        the region and one kernel radius around it.
+
+        Raises
+        ------
+        MaskError, ImageError, ExtractionError
+            As :meth:`extract_all`.
+        """
+        self._require(volume, label)
+        image, mask = to_itk(volume), mask_to_itk(volume)
+        with _quiet(), _one_thread(), _told_as_case_error(str(label)):
+            if self.engine == "pyradiomics":
+                found = self._extractor.execute(image, mask, label=label, voxelBased=True)
+            else:
+                regions = prepare_regions(image, mask, (label,), dict(self._extractor.settings))
+                found = map_region(self._extractor, regions[0])
+        return {
+            name: from_itk(made)
+            for name, made in found.items()
+            if not name.startswith("diagnostics_")
+        }
 
     def _measure(self, volume: Volume, labels: tuple[int, ...]) -> list[dict[str, Any]]:
         image, mask = to_itk(volume), mask_to_itk(volume)
@@ -153,11 +172,36 @@ class FeatureExtractor:
         settings = dict(self._extractor.settings)
         return measure_regions(self._extractor, prepare_regions(image, mask, labels, settings))
 
-    def _sees_surroundings(self) -> bool:
-        """Tell whether voxels outside of the region reach the numbers: by a filter or a grid."""
+    def _left_out(self, found: Mapping[str, Any]) -> tuple[str, ...]:
+        """Say which Laplacians PyRadiomics leaves out, because the image is smaller than them."""
+        if "LoG" not in self.config.imageType:
+            return ()
+        sigmas = {**self.config.setting, **(self.config.imageType["LoG"] or {})}.get("sigma", ())
+        return tuple(
+            f"LoG with sigma {sigma:g} mm left out: the image has too few voxels for it"
+            for sigma in sigmas
+            if not any(name.startswith(f"{laplacian_name(sigma)}_") for name in found)
+        )
+
+    def _require(self, volume: Volume, label: int) -> tuple[str, ...]:
+        """Prove that a region can be measured, and return what its reader must know."""
         setting = self.config.setting
-        filters = set(self.config.imageType) - {"Original"}
-        return bool(filters or setting.get("normalize") or setting.get("resampledPixelSpacing"))
+        neighbours = any(
+            image_type != "Original" and image_type not in POINTWISE
+            for image_type in self.config.imageType
+        )
+        notes = require_region(
+            volume,
+            label,
+            bin_width=self._bin_width(),
+            filtered=neighbours,
+            planar=bool(setting.get("force2D")),
+        )
+        # Voxels outside of the region reach the numbers by a filter, a scale or another grid.
+        beyond = set(self.config.imageType) - {"Original"}
+        if beyond or setting.get("normalize") or setting.get("resampledPixelSpacing"):
+            require_finite_image(volume)
+        return notes
 
     def _bin_width(self) -> float | None:
         """Bin width on the unfiltered image, or None where bins or intensities are not known."""
@@ -183,6 +227,16 @@ def _make_extractor(config: ExtractionConfig) -> Any:
     # Hashes of the whole image and mask for every case: a result is kept under our own digest.
     extractor.addProvenance(False)
     return extractor
+
+
+@contextmanager
+def _told_as_case_error(label: str) -> Generator[None]:
+    try:
+        yield
+    except (MemoryError, CaseError):
+        raise
+    except Exception as error:
+        raise _translated(error, label) from error
 
 
 @contextmanager

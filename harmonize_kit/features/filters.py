@@ -23,7 +23,6 @@ from harmonize_kit.features.margins import (
 )
 
 POINTWISE = ("Square", "SquareRoot", "Logarithm", "Exponential")
-NEIGHBOURS = ("Gradient", "LBP2D", "LBP3D")
 Named = tuple[sitk.Image, str, dict[str, Any]]
 
 
@@ -85,7 +84,7 @@ def filter_margin(
         return log_margin(max(sigmas, default=0.0), spacing)
     if image_type == "Wavelet":
         margin = wavelet_margin(settings)
-    elif image_type in NEIGHBOURS:
+    elif image_type in ("Gradient", "LBP2D"):
         margin = neighbour_margin(image_type, settings)
     else:
         margin = 0
@@ -97,10 +96,14 @@ def _laplacians(image: sitk.Image, box: Box, settings: dict[str, Any]) -> Iterat
     if size.min() < FEWEST:
         return
     for sigma in settings.get("sigma", ()):
-        # PyRadiomics' own condition and name.
+        # PyRadiomics' own condition.
         if sigma > 0 and np.all(size >= np.ceil(sigma / spacing) + 1):
-            name = f"log-sigma-{str(sigma).replace('.', '-')}-mm-3D"
-            yield laplacian_of_gaussian(image, sigma, box), name, settings
+            yield laplacian_of_gaussian(image, sigma, box), laplacian_name(sigma), settings
+
+
+def laplacian_name(sigma: float) -> str:
+    """Return PyRadiomics' name of the image of one Laplacian of Gaussian, sigma in mm."""
+    return f"log-sigma-{str(sigma).replace('.', '-')}-mm-3D"
 
 
 def laplacian_of_gaussian(image: sitk.Image, sigma: float, box: Box) -> sitk.Image:
@@ -205,8 +208,12 @@ def _pointwise(
 def _neighbours(
     image_type: str, image: sitk.Image, mask: sitk.Image, box: Box, settings: dict[str, Any]
 ) -> Iterator[Named]:
-    margin = neighbour_margin(image_type, settings)
-    seen = box.grown((margin, margin, margin), image.GetSize())
+    if image_type == "LBP3D":
+        # It interpolates at positions counted from the first voxel, which a crop would round anew.
+        seen = Box.whole(image)
+    else:
+        margin = neighbour_margin(image_type, settings)
+        seen = box.grown((margin, margin, margin), image.GetSize())
     inner = box.within(seen)
     around, drawn = seen.crop(image), seen.crop(mask)
     for found, name, own in _own_filter(image_type)(around, drawn, **settings):

@@ -10,8 +10,8 @@ Wavelet         the taps of the filter, once a decomposition: ``start_level + le
                 beyond the border the image goes on at its other side
 Gradient        one voxel
 LBP2D           the radius in which neighbours are sampled, and one voxel to interpolate
-LBP3D           the same and the reach of a cubic spline's prefilter: its pole is
-                sqrt(3) - 2, and 0.268 ** 28 < 2 ** -53
+LBP3D           the whole image: it interpolates by a spline whose prefilter runs from border
+                to border, at positions counted from the first voxel
 LoG             ITK's recursive Gaussian (Deriche 1993; Farnebaeck & Westin 2006) forgets a
                 border as its slowest pole, exp(-1.3732 / sigma), with sigma in voxels:
                 27 sigma leave exp(-37.1) < 2 ** -53 of it, which double precision, in
@@ -32,7 +32,6 @@ import pywt
 from harmonize_kit.features.box import Voxels
 
 LOG_MARGIN = 27.0
-SPLINE_REACH = 28
 # ITK refuses to filter along fewer voxels.
 FEWEST = 4
 
@@ -56,6 +55,4 @@ def neighbour_margin(image_type: str, settings: Mapping[str, Any]) -> int:
         return 1
     if image_type == "LBP2D":
         return ceil(settings.get("lbp2DRadius", 1)) + 1
-    if image_type == "LBP3D":
-        return ceil(settings.get("lbp3DIcosphereRadius", 1)) + 1 + SPLINE_REACH
     raise ValueError(f"expected a filter of neighbours, got {image_type}")

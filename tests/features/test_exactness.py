@@ -201,3 +201,14 @@ def test_an_image_type_that_cannot_be_made_is_refused(monkeypatch: pytest.Monkey
     monkeypatch.setitem(provider.NEEDED_BY, "LBP2D", needed)
     with pytest.raises(DependencyError, match="LBP2D needs"):
         FeatureExtractor(ExtractionConfig(imageType={"LBP2D": {}}))
+
+
+def test_a_laplacian_wider_than_the_image_is_told() -> None:
+    config = ExtractionConfig(
+        imageType={"LoG": {"sigma": [1.0, 40.0]}}, featureClass={"firstorder": ["Mean"]}
+    )
+    found = FeatureExtractor(config).extract(ragged(MIDDLE, "int16"), 1)
+    assert list(found.values) == ["log-sigma-1-0-mm-3D_firstorder_Mean"]
+    assert found.notes == (
+        "LoG with sigma 40 mm left out: the image has too few voxels for it",
+    )  # fmt: skip
