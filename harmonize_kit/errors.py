@@ -70,6 +70,10 @@ class NothingSucceededError(HarmonizeError):
     """Every case failed, so there is no product."""
 
 
+class OutputError(HarmonizeError):
+    """The output cannot be written: the disk is full, say. What is done is kept."""
+
+
 class CaseError(HarmonizeError):
     """One case cannot be processed.
 

@@ -38,14 +38,16 @@ class Geometry:
         """Say how another grid differs from this one, or return None where they agree.
 
         Origin and spacing are compared relative to this grid's spacing, direction cosines
-        absolutely, as ITK does; ``tolerance`` is PyRadiomics' ``geometryTolerance``.
+        absolutely, as ITK does; ``tolerance`` is PyRadiomics' ``geometryTolerance``. The last bit
+        of a position as NIfTI stores it, in float32, never makes a difference.
         """
         if self.size != other.size:
             return f"size (x, y, z) {self.size} against {other.size}"
         scale = np.asarray(self.spacing)
+        last_bit = np.spacing(np.maximum(np.abs(self.origin), 16.0).astype(np.float32))
         for name, allowed in (
             ("spacing", tolerance * scale),
-            ("origin", tolerance * scale),
+            ("origin", np.maximum(tolerance * scale, last_bit)),
             ("direction", np.full(9, tolerance)),
         ):
             mine, theirs = np.asarray(getattr(self, name)), np.asarray(getattr(other, name))

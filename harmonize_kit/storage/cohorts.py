@@ -75,7 +75,7 @@ def missing_files(cohort: Cohort) -> list[str]:
         f"{cohort.source}, data row {number}: there is no file {file}"
         for number, case in enumerate(cohort, start=1)
         for file in (*case.images.values(), case.mask)
-        if not Path(file).is_file()
+        if not Path(file).exists()
     ]
 
 

@@ -131,8 +131,13 @@ def _read_delimited(path: Path, delimiter: str) -> Any:
 def _count_rows(path: Path) -> int:
     """Return the number of lines that hold something, without the header."""
     opener = gzip.open if path.name.lower().endswith(".gz") else open
+    count = -1
     with opener(path, "rb") as file:
-        return sum(1 for line in file if line.strip(b"\r\n")) - 1
+        for line in file:
+            if b"\0" in line:
+                raise TableError(f"{path.name}: the text holds NUL characters; save it as UTF-8")
+            count += bool(line.strip(b"\r\n"))
+    return count
 
 
 def _header(path: Path, delimiter: str) -> list[str]:

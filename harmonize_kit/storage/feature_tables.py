@@ -15,6 +15,7 @@ from typing import Any, cast
 import numpy as np
 import pandas as pd
 
+from harmonize_kit.core.feature_dictionary import describe_feature
 from harmonize_kit.core.table import FeatureTable, as_text
 from harmonize_kit.errors import HarmonizeWarning, TableError, did_you_mean
 from harmonize_kit.storage.columns import (
@@ -133,8 +134,9 @@ def write_feature_table(
 ) -> tuple[Path, Path]:
     """Write ``table`` as ``path`` and as Parquet (or CSV) beside it, with its sidecar.
 
-    ``notes`` names covariates that the tool made (warnings), to tell them from the user's. Returns
-    the paths of the delimited and of the Parquet file.
+    ``notes`` names covariates that the tool made (warnings), to tell them from the user's. A
+    feature that the dictionary knows bears its unit, family, filter and, where the definition is
+    IBSI's, its code. Returns the paths of the delimited and of the Parquet file.
 
     Raises
     ------
@@ -150,7 +152,7 @@ def write_feature_table(
     columns = [{"name": "id", "role": "id"}]
     for name in table.covariates.columns:
         columns.append({"name": str(name), "role": "note" if name in notes else "covariate"})
-    columns += [{"name": name, "role": "feature"} for name in table.names]
+    columns += [_feature_column(name) for name in table.names]
     made_by = cast(dict[str, Any], json.loads(json.dumps(dict(table.made_by))))
     document = {"schema": SIDECAR_SCHEMA, "columns": columns, "made_by": made_by}
     # The delimited file comes last: where it stands, the others stand too.
@@ -209,6 +211,15 @@ def read_sidecar(path: Path) -> dict[str, Any] | None:
         for column in cast(list[Any], columns)
     )
     return known if named else None
+
+
+def _feature_column(name: str) -> dict[str, str]:
+    entry = describe_feature(name)
+    known = {"name": name, "role": "feature"}
+    if entry is None:
+        return known
+    known |= {"unit": entry.unit, "family": entry.family, "filter": entry.filter}
+    return known | ({"ibsi": entry.ibsi_code} if entry.ibsi_code else {})
 
 
 def _chosen(

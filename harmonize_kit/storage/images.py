@@ -1,68 +1,95 @@
-"""Volumes on disk: NIfTI, NRRD and MetaImage through SimpleITK."""
+"""Volumes on disk: NIfTI, NRRD and MetaImage, proved whole, on the grid that ITK understands.
+
+The voxels are read here, by the same pass that proves them whole (:mod:`.voxels`); ITK reads the
+header alone, so that geometry is what PyRadiomics sees. Where one voxel holds several numbers, ITK
+reads the voxels too, after they were proved.
+"""
 
 from __future__ import annotations
 
-import gzip
-import re
-import zlib
 from pathlib import Path
+from typing import Any, NamedTuple
 
+import numpy as np
 import SimpleITK as sitk
+from numpy.typing import NDArray
 
-from harmonize_kit.core.volume import Volume
+from harmonize_kit.core.volume import Geometry, Volume
 from harmonize_kit.errors import ConfigError, ImageError
-from harmonize_kit.storage.itk import from_itk, mask_to_itk, to_itk
-from harmonize_kit.storage.nifti import is_nifti, prove_nifti, restore_nonfinite
+from harmonize_kit.storage import metaimage, nifti, nrrd
+from harmonize_kit.storage.declared import Declared, bad_header, geometry_notes, require_possible
+from harmonize_kit.storage.dicom_masks import is_dicom_mask, read_dicom_mask
+from harmonize_kit.storage.dicom_series import is_dicom_file, read_series
+from harmonize_kit.storage.files import data_files, require_file
+from harmonize_kit.storage.itk import from_itk, geometry_of, mask_to_itk, to_itk
+from harmonize_kit.storage.voxels import prove_stream, read_voxels
 from harmonize_kit.storage.whole import whole_file
 
+__all__ = [
+    "Reading", "data_files", "open_image", "open_mask", "read_image", "read_mask",
+    "require_file", "write_image", "write_mask",
+]  # fmt: skip
 
-def read_image(path: Path) -> Volume:
+
+class Reading(NamedTuple):
+    """A volume read from disk, and what its reader must know of the file."""
+
+    volume: Volume
+    notes: tuple[str, ...]
+
+
+def open_image(path: Path) -> Reading:
     """Read a three-dimensional, single-channel image with the type it was stored in.
 
     Raises
     ------
     ImageError
-        MISSING_FILE, EMPTY_FILE, TRUNCATED, CRC, NOT_AN_IMAGE, UNREADABLE or NOT_3D.
+        MISSING_FILE, EMPTY_FILE, UNREADABLE, NOT_AN_IMAGE, BAD_HEADER, NOT_3D, TOO_LARGE,
+        SIZE_MISMATCH, TRUNCATED, CRC or SHORT_DATA.
     """
-    volume = from_itk(_three_dimensional(_read(path), path, channel=None))
-    return restore_nonfinite(volume, path) if is_nifti(path) else volume
+    if path.is_dir():
+        return Reading(read_series(path), ())
+    volume, notes = _open(path, channel=None)
+    strange = _not_finite(volume.array)
+    if strange:
+        notes += (f"{strange} voxels of the image are not finite (NaN or infinite)",)
+    return Reading(volume, notes)
+
+
+def open_mask(
+    path: Path,
+    channel: int = 0,
+    grid: Geometry | None = None,
+    labels: tuple[int, ...] | None = None,
+) -> Reading:
+    """Read a label image; of several channels, ``channel`` is taken as PyRadiomics does.
+
+    DICOM segmentations and contours are drawn on ``grid``, that of the image, for the regions of
+    ``labels`` alone (None for all); see :func:`.dicom_masks.read_dicom_mask`.
+
+    Raises
+    ------
+    CaseError
+        As :func:`open_image` and :func:`.dicom_masks.read_dicom_mask`.
+    """
+    if grid is not None and is_dicom_mask(path):
+        return Reading(read_dicom_mask(path, grid, labels), ())
+    if path.is_dir():
+        return Reading(read_series(path), ())
+    volume, notes = _open(path, channel=channel)
+    # Without a slope labels are unambiguous, and tools that segment often write none.
+    notes = tuple(f"mask: {note}" for note in notes if not note.startswith("scl_slope is 0"))
+    return Reading(volume, notes)
+
+
+def read_image(path: Path) -> Volume:
+    """Return the volume of :func:`open_image`."""
+    return open_image(path).volume
 
 
 def read_mask(path: Path, channel: int = 0) -> Volume:
-    """Read a label image; of several channels, ``channel`` is taken as PyRadiomics does.
-
-    Raises
-    ------
-    ImageError
-        As :func:`read_image`.
-    """
-    return from_itk(_three_dimensional(_read(path), path, channel=channel))
-
-
-def data_files(path: Path) -> tuple[Path, ...]:
-    """Return the files an image consists of: a header may keep its voxels in another file.
-
-    Raises
-    ------
-    ImageError
-        MISSING_FILE if the other file is not there, BAD_HEADER if it cannot be told.
-    """
-    suffix = path.suffix.lower()
-    if suffix in {".hdr", ".img"}:
-        files = (path.with_suffix(".hdr"), path.with_suffix(".img"))
-    elif suffix in {".mhd", ".nhdr"}:
-        text = path.read_text(encoding="latin1")
-        found = re.search(r"(?mi)^\s*(?:ElementDataFile\s*=|data ?file:)\s*(\S.*?)\s*$", text)
-        if found is None or found[1].upper().startswith("LIST") or "%" in found[1]:
-            raise ImageError(
-                "BAD_HEADER", f"{path.name}: expected the name of one data file; join the parts"
-            )
-        files = (path, path.parent / found[1])
-    else:
-        files = (path,)
-    for file in files:
-        require_file(file)
-    return files
+    """Return the volume of :func:`open_mask`."""
+    return open_mask(path, channel).volume
 
 
 def write_image(volume: Volume, path: Path) -> None:
@@ -82,11 +109,71 @@ def _write(image: sitk.Image, path: Path) -> None:
         sitk.WriteImage(image, str(temporary), useCompression=True)
 
 
-def _read(path: Path) -> sitk.Image:
-    require_file(path)
-    length = _prove_gzip(path) if path.suffix == ".gz" else path.stat().st_size
-    if is_nifti(path):
-        prove_nifti(path, length)
+def _open(path: Path, channel: int | None) -> Reading:
+    data_files(path)
+    declared = _declare(path)
+    voxels, notes = read_voxels(declared)
+    notes = declared.notes + notes
+    if declared.geometry is not None:
+        geometry, plain = declared.geometry, True
+    else:
+        reader = _reader(path)
+        plain = reader.GetDimension() == 3 and reader.GetNumberOfComponents() == 1
+        plain = plain and reader.GetSize() == declared.size
+        geometry = geometry_of(reader) if plain else None
+    if geometry is None:
+        # Never with NIfTI, of which ITK makes NaN zero: its voxels are single numbers by now.
+        if path.name.lower().endswith(nifti.SUFFIXES):
+            raise bad_header(path, f"ITK reads another size than {declared.size}")
+        return _through_itk(path, channel, notes)
+    array = _scaled(voxels, declared.scale).reshape(geometry.size[::-1])
+    return Reading(Volume(array, geometry), notes + geometry_notes(path, geometry))
+
+
+def _declare(path: Path) -> Declared:
+    name = path.name.lower()
+    try:
+        if name.endswith(nifti.SUFFIXES):
+            declared = nifti.declare_nifti(path)
+        elif name.endswith(nrrd.SUFFIXES):
+            declared = nrrd.declare_nrrd(path)
+        elif name.endswith(metaimage.SUFFIXES):
+            declared = metaimage.declare_metaimage(path)
+        elif is_dicom_file(path):
+            raise ImageError(
+                "NOT_AN_IMAGE",
+                f"{path.name} is one DICOM file; give the folder that holds its series",
+            )
+        else:
+            raise ImageError(
+                "NOT_AN_IMAGE",
+                f"expected .nii, .nii.gz, .nrrd, .mha, .mhd or .hdr with .img, got {path.name}; "
+                "convert the image to one of them",
+            )
+        require_possible(declared)
+    except ImageError as error:
+        # A header that makes no sense may come from damage to the stream that holds it.
+        if name.endswith(".gz") and error.code in {"BAD_HEADER", "SIZE_MISMATCH", "TOO_LARGE"}:
+            prove_stream(path)
+        raise
+    return declared
+
+
+def _scaled(voxels: NDArray[Any], scale: tuple[float, float] | None) -> NDArray[Any]:
+    """Return intensities of stored numbers as ITK makes them, to the bit.
+
+    Whole numbers become float32 before they are scaled; the sum is made in float64.
+    """
+    if scale is None:
+        return voxels
+    kind = voxels.dtype if voxels.dtype.kind == "f" else np.dtype(np.float32)
+    scaled = voxels.astype(kind, copy=False).astype(np.float64)
+    scaled *= scale[0]
+    scaled += scale[1]
+    return scaled.astype(kind, copy=False)
+
+
+def _reader(path: Path) -> sitk.ImageFileReader:
     reader = sitk.ImageFileReader()
     reader.SetFileName(str(path))
     if not reader.GetImageIOFromFileName(str(path)):
@@ -96,54 +183,25 @@ def _read(path: Path) -> sitk.Image:
             "is the suffix right?",
         )
     try:
-        return reader.Execute()
+        reader.ReadImageInformation()
     except RuntimeError as error:
-        reason = str(error).strip().splitlines()[-1].strip()
-        raise ImageError("UNREADABLE", f"{path.name} cannot be read: {reason}") from error
+        raise _unreadable(path, error) from error
+    return reader
 
 
-def require_file(path: Path) -> None:
-    """Raise ImageError (MISSING_FILE, EMPTY_FILE, UNREADABLE) unless ``path`` can be read."""
-    if not path.exists():
-        raise ImageError("MISSING_FILE", f"there is no file {path.name} in {path.parent}")
-    if not path.is_file():
-        raise ImageError("UNREADABLE", f"expected a file, got a folder or device: {path.name}")
+def _through_itk(path: Path, channel: int | None, notes: tuple[str, ...]) -> Reading:
     try:
-        with path.open("rb") as file:
-            first = file.read(1)
-    except OSError as error:
-        raise ImageError("UNREADABLE", f"{path.name}: {error.strerror}") from error
-    if not first:
-        raise ImageError("EMPTY_FILE", f"{path.name} has no content; copy it again")
-
-
-def _prove_gzip(path: Path) -> int:
-    """Read a compressed file to its end and return the length of its content.
-
-    ITK would fill what is missing with zeros.
-    """
-    length = 0
-    try:
-        with gzip.open(path) as file:
-            while block := file.read(1 << 20):
-                length += len(block)
-        return length
-    except EOFError as error:
-        raise ImageError(
-            "TRUNCATED", f"{path.name} ends in the middle of its data; copy it again"
-        ) from error
-    except gzip.BadGzipFile as error:
-        code = "CRC" if "CRC" in str(error) else "NOT_AN_IMAGE"
-        raise ImageError(
-            code, f"{path.name} is no intact gzip file ({error}); copy it again"
-        ) from error
-    except zlib.error as error:
-        raise ImageError("CRC", f"{path.name} is damaged ({error}); copy it again") from error
+        image = sitk.ReadImage(str(path))
+    except RuntimeError as error:
+        raise _unreadable(path, error) from error
+    if image.GetDimension() == 4 and image.GetSize()[3] == 1:
+        image = image[:, :, :, 0]
+        notes += ("a fourth dimension of size 1 was left out",)
+    volume = from_itk(_three_dimensional(image, path, channel))
+    return Reading(volume, notes + geometry_notes(path, volume.geometry))
 
 
 def _three_dimensional(image: sitk.Image, path: Path, channel: int | None) -> sitk.Image:
-    if image.GetDimension() == 4 and image.GetSize()[3] == 1:
-        image = image[:, :, :, 0]
     if image.GetDimension() != 3:
         raise ImageError(
             "NOT_3D",
@@ -160,3 +218,16 @@ def _three_dimensional(image: sitk.Image, path: Path, channel: int | None) -> si
             )
         image = sitk.VectorIndexSelectionCast(image, channel)
     return image
+
+
+def _unreadable(path: Path, error: RuntimeError) -> ImageError:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    reason = next((line for line in reversed(lines) if "ITK ERROR" in line), lines[-1])
+    return ImageError("UNREADABLE", f"{path.name} cannot be read: {reason}")
+
+
+def _not_finite(array: NDArray[Any]) -> int:
+    if array.dtype.kind != "f":
+        return 0
+    # Slice by slice, so that a large image needs no second array of its size.
+    return sum(part.size - int(np.count_nonzero(np.isfinite(part))) for part in array)

@@ -28,14 +28,22 @@ def mask_to_itk(volume: Volume) -> sitk.Image:
 
 def from_itk(image: sitk.Image) -> Volume:
     """Return a three-dimensional SimpleITK image as a volume."""
+    return Volume(sitk.GetArrayFromImage(image), geometry_of(image))
+
+
+def geometry_of(image: sitk.Image | sitk.ImageFileReader) -> Geometry:
+    """Return the grid of a three-dimensional image, or of a file whose header was read.
+
+    A negative spacing, which only a header can have, is an axis reversed, as it is to ITK.
+    """
     size, spacing, origin = image.GetSize(), image.GetSpacing(), image.GetOrigin()
-    geometry = Geometry(
+    cosines = enumerate(image.GetDirection())
+    return Geometry(
         (size[0], size[1], size[2]),
-        (spacing[0], spacing[1], spacing[2]),
+        (abs(spacing[0]), abs(spacing[1]), abs(spacing[2])),
         (origin[0], origin[1], origin[2]),
-        tuple(image.GetDirection()),
+        tuple(-cosine if spacing[place % 3] < 0 else cosine for place, cosine in cosines),
     )
-    return Volume(sitk.GetArrayFromImage(image), geometry)
 
 
 def _image(array: NDArray[Any], geometry: Geometry) -> sitk.Image:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +13,13 @@ from typing import Any, cast
 from harmonize_kit.core.digest import digest_value
 from harmonize_kit.storage.whole import write_text
 
+OWNER_LENGTH = 12
+
+
+def owner_of(case_id: str) -> str:
+    """Return what the keys of a case begin with: the digest of its id, shortened."""
+    return digest_value(case_id)[:OWNER_LENGTH]
+
 
 @dataclass(frozen=True)
 class ResultStore:
@@ -18,7 +27,8 @@ class ResultStore:
 
     The key is a digest of everything that determines the result (configuration, version, image
     and mask content, label), so a result can never be stale: another input has another key. Two
-    runs into one folder write the same bytes under the same name.
+    runs into one folder write the same bytes under the same name. A key begins with the digest of
+    the case's id, so that the names alone tell which cases have results at all.
     """
 
     folder: Path
@@ -27,20 +37,30 @@ class ResultStore:
         """Return the file of ``key``."""
         return self.folder / f"{key}.json"
 
+    def owners(self) -> frozenset[str]:
+        """Return the beginnings of the keys that are there; see :func:`owner_of`."""
+        try:
+            with os.scandir(self.folder) as entries:
+                return frozenset(entry.name[:OWNER_LENGTH] for entry in entries)
+        except FileNotFoundError:
+            return frozenset()
+
     def read(self, key: str) -> dict[str, Any] | None:
         """Return the result of ``key``, or None where there is none that is whole."""
         try:
-            stored: Any = json.loads(self.path(key).read_text(encoding="utf-8"))
-        except (OSError, ValueError):
+            text = self.path(key).read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError):
             return None
-        if not isinstance(stored, dict):
-            return None
-        known = cast(dict[str, Any], stored)
-        result = known.get("result")
-        return result if known.get("sha256") == digest_value(result) else None
+        body = text[len(_wrapped("")) - 2 : -2]
+        return cast(dict[str, Any], json.loads(body)) if text == _wrapped(body) else None
 
     def write(self, key: str, result: Mapping[str, Any]) -> None:
         """Keep ``result`` under ``key`` as a whole file; floats come back as the same float64."""
-        plain = dict(result)
-        body = {"sha256": digest_value(plain), "result": plain}
-        write_text(self.path(key), json.dumps(body, allow_nan=False, ensure_ascii=False) + "\n")
+        body = json.dumps(dict(result), allow_nan=False, ensure_ascii=False)
+        write_text(self.path(key), _wrapped(body))
+
+
+def _wrapped(body: str) -> str:
+    """Return a JSON object that holds another one, with the SHA-256 of its text."""
+    digest = hashlib.sha256(body.encode()).hexdigest()
+    return f'{{"sha256": "{digest}", "result": {body}}}\n'

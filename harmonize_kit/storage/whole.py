@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import tempfile
+import time
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+
+PREFIX = ".writing-"
+# A file this young may just have been made by someone who has not locked it yet.
+YOUNG_SECONDS = 60.0
 
 
 @contextmanager
@@ -14,16 +20,18 @@ def whole_file(path: Path) -> Generator[Path]:
     """Give a temporary path beside ``path``; on success it takes its place, on failure it goes.
 
     A reader sees the old file or the new one, never a part: the content is on the disk before the
-    name changes, and the change of name is atomic.
+    name changes, and the change of name is atomic. The temporary file is locked while its writer
+    lives, so that :func:`remove_abandoned` can tell.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     # The suffixes stay, because image and table writers choose the format by them.
     handle, name = tempfile.mkstemp(
-        dir=path.parent, prefix=".writing-", suffix="".join(path.suffixes)[-20:]
+        dir=path.parent, prefix=PREFIX, suffix="".join(path.suffixes)[-20:]
     )
-    os.close(handle)
     temporary = Path(name)
     try:
+        with suppress(OSError):
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         yield temporary
         _sync(temporary)
         temporary.chmod(0o666 & ~_umask())
@@ -31,6 +39,22 @@ def whole_file(path: Path) -> Generator[Path]:
         _sync(path.parent)
     finally:
         temporary.unlink(missing_ok=True)
+        os.close(handle)
+
+
+def remove_abandoned(folder: Path) -> None:
+    """Remove temporary files of writers that died, and leave those of writers at work.
+
+    Where the file system knows no locks, everything stays; such files are never read, so that
+    costs nothing but room.
+    """
+    for path in folder.glob(f"{PREFIX}*"):
+        with suppress(OSError):
+            if not path.is_file() or time.time() - path.stat().st_mtime < YOUNG_SECONDS:
+                continue
+            with path.open("rb") as file:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                path.unlink()
 
 
 def write_text(path: Path, text: str) -> None:
