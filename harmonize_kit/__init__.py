@@ -15,12 +15,14 @@ from harmonize_kit.flows.judgement import compare, report
 if TYPE_CHECKING:
     from harmonize_kit.combat import ComBat
     from harmonize_kit.core.cohort import Case, Cohort
+    from harmonize_kit.core.feature_dictionary import describe_feature, feature_dictionary
     from harmonize_kit.core.harmonizer import IdentityHarmonizer
     from harmonize_kit.core.scorecard import Scorecard
     from harmonize_kit.core.table import FeatureTable
     from harmonize_kit.core.volume import Geometry, Volume
     from harmonize_kit.flows.extract import extract
     from harmonize_kit.flows.models import load, save
+    from harmonize_kit.flows.robustness import robustness
     from harmonize_kit.storage.cohorts import read_cohort
     from harmonize_kit.storage.feature_tables import read_feature_table, write_feature_table
 
@@ -35,10 +37,13 @@ _HOMES = {
     "IdentityHarmonizer": "core.harmonizer",
     "Scorecard": "core.scorecard",
     "Volume": "core.volume",
+    "describe_feature": "core.feature_dictionary",
     "extract": "flows.extract",
+    "feature_dictionary": "core.feature_dictionary",
     "load": "flows.models",
     "read_cohort": "storage.cohorts",
     "read_feature_table": "storage.feature_tables",
+    "robustness": "flows.robustness",
     "save": "flows.models",
     "write_feature_table": "storage.feature_tables",
 }
@@ -53,11 +58,14 @@ __all__ = [
     "Scorecard",
     "Volume",
     "compare",
+    "describe_feature",
     "extract",
+    "feature_dictionary",
     "load",
     "read_cohort",
     "read_feature_table",
     "report",
+    "robustness",
     "save",
     "write_feature_table",
 ]

@@ -7,6 +7,7 @@ from harmonize_kit.errors import (
     HarmonizeError,
     IntegrityError,
     NothingSucceededError,
+    OutputError,
 )
 
 OK = 0
@@ -23,7 +24,7 @@ TERMINATED = 143
 
 def exit_code_of(error: HarmonizeError) -> int:
     """Return the exit code of an error the package raised on purpose."""
-    if isinstance(error, NothingSucceededError):
+    if isinstance(error, (NothingSucceededError, OutputError)):
         return NOTHING_SUCCEEDED
     if isinstance(error, DependencyError):
         return DEPENDENCY

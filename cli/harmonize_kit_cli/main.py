@@ -19,6 +19,7 @@ from harmonize_kit_cli.extract import extract
 from harmonize_kit_cli.fit import fit
 from harmonize_kit_cli.inspect import inspect
 from harmonize_kit_cli.report import report
+from harmonize_kit_cli.robustness import robustness
 from harmonize_kit_cli.validate import validate
 
 
@@ -42,7 +43,7 @@ def cli() -> None:
     """
 
 
-for command in (demo, extract, fit, apply, report, inspect, validate, doctor):
+for command in (demo, extract, robustness, fit, apply, report, inspect, validate, doctor):
     cli.add_command(command)
 
 

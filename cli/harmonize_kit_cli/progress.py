@@ -12,7 +12,10 @@ EVERY_SECONDS = 30.0
 
 
 class Update(Protocol):
-    """Called with each outcome, how many are done, and how many there are."""
+    """Called with each outcome, how many are done, and how many there are.
+
+    The first call has no outcome: it says how many were done before.
+    """
 
     def __call__(self, outcome: Any, done: int, total: int) -> None:
         """Take note of one finished case."""
@@ -31,31 +34,60 @@ def case_progress(*, quiet: bool) -> Generator[Update]:
         yield _Lines()
 
 
+def duration(seconds: float) -> str:
+    """Return a time as people say it: 0.4 s, 12 s, 3 min 20 s, 2 h 5 min, 3 d 4 h."""
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    for size, name, smaller, part in (
+        (86400, "d", 3600, "h"), (3600, "h", 60, "min"), (60, "min", 1, "s"),
+    ):  # fmt: skip
+        if whole >= size:
+            return f"{whole // size} {name} {whole % size // smaller} {part}"
+    return f"{whole} s"
+
+
 def _ignore(outcome: Any, done: int, total: int) -> None:
     del outcome, done, total
+
+
+class _Pace:
+    """Rate and time left, judged by what this run did itself."""
+
+    def __init__(self) -> None:
+        self.start = time.monotonic()
+        self.before = self.failed = 0
+
+    def note(self, outcome: Any, done: int, total: int) -> str:
+        """Return rate and time left, once there is something to judge by."""
+        if outcome is None:
+            self.start, self.before = time.monotonic(), done
+            return ""
+        self.failed += hasattr(outcome, "code")
+        rate = (done - self.before) / max(time.monotonic() - self.start, 1e-9)
+        left = f", {duration((total - done) / rate)} left" if done < total else ""
+        return f"{rate:.3g} a second{left}"
 
 
 @contextmanager
 def _bar() -> Generator[Update]:
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
-    from rich.progress import TimeRemainingColumn as Remaining
 
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
         MofNCompleteColumn(),
-        Remaining(),
         TextColumn("{task.fields[failed]} failed"),
+        TextColumn("{task.fields[pace]}"),
     )
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
-        task = progress.add_task("cases", total=None, failed=0)
-        failed = 0
+        task = progress.add_task("cases", total=None, failed=0, pace="")
+        own = _Pace()
 
         def update(outcome: Any, done: int, total: int) -> None:
-            nonlocal failed
-            failed += _has_failed(outcome)
-            progress.update(task, completed=done, total=total, failed=failed)
+            pace = own.note(outcome, done, total)
+            progress.update(task, completed=done, total=total, failed=own.failed, pace=pace)
 
         yield update
 
@@ -64,23 +96,14 @@ class _Lines:
     """One line every half minute, and one at the end."""
 
     def __init__(self) -> None:
-        self.start = self.told = time.monotonic()
-        self.failed = 0
+        self.told = time.monotonic()
+        self.pace = _Pace()
 
     def __call__(self, outcome: Any, done: int, total: int) -> None:
-        self.failed += _has_failed(outcome)
+        pace = self.pace.note(outcome, done, total)
         now = time.monotonic()
         if done < total and now - self.told < EVERY_SECONDS:
             return
         self.told = now
-        rate = done / max(now - self.start, 1e-9)
-        left = f", {(total - done) / rate:.0f} s left" if done < total else ""
-        print(  # noqa: T201
-            f"{done}/{total} cases, {self.failed} failed, {rate:.2f} a second{left}",
-            file=sys.stderr,
-            flush=True,
-        )
-
-
-def _has_failed(outcome: Any) -> bool:
-    return hasattr(outcome, "code")
+        words = [f"{done}/{total} cases", f"{self.pace.failed} failed", pace]
+        print(", ".join(filter(None, words)), file=sys.stderr, flush=True)  # noqa: T201

@@ -44,6 +44,17 @@ def load_config(name: str, group: str, model: type[Config]) -> Config:
     return parse_config(text, source, model)
 
 
+def load_file(path: Path, model: type[Config]) -> Config:
+    """Load a YAML or JSON file as ``model``.
+
+    Raises
+    ------
+    ConfigError
+        See :func:`load_config`.
+    """
+    return parse_config(_file_text(path), path.name, model)
+
+
 def parse_config(text: str, source: str, model: type[Config]) -> Config:
     """Validate YAML (or JSON, which is YAML) text as ``model``.
 
@@ -76,21 +87,24 @@ def _text(name: str, group: str) -> tuple[str, str]:
     if name not in known and (
         Path(name).suffix.lower() in {".yaml", ".yml", ".json"} or Path(name[:255]).is_file()
     ):
-        path = Path(name)
-        if not path.is_file():
-            raise ConfigError(f"there is no file {name}")
-        if path.stat().st_size > MAX_BYTES:
-            raise ConfigError(f"{name}: expected a configuration under 1 MB")
-        try:
-            return path.name, path.read_text(encoding="utf-8-sig")
-        except UnicodeDecodeError as error:
-            raise ConfigError(f"{path.name}: the text is not UTF-8") from error
+        return Path(name).name, _file_text(Path(name))
     if name not in known:
         raise ConfigError(
             f"there is no preset '{name}' and no file of that name. {did_you_mean(name, known)}"
         )
     resource = files(PRESETS) / group / f"{name}.yaml"
     return f"preset {name}", resource.read_text(encoding="utf-8")
+
+
+def _file_text(path: Path) -> str:
+    if not path.is_file():
+        raise ConfigError(f"there is no file {path}")
+    if path.stat().st_size > MAX_BYTES:
+        raise ConfigError(f"{path}: expected a configuration under 1 MB")
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path.name}: the text is not UTF-8") from error
 
 
 def _parse_yaml(text: str, source: str) -> Any:

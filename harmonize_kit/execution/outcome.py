@@ -6,13 +6,19 @@ import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Generic, TypeVar
 
-from harmonize_kit.errors import CaseError
+from threadpoolctl import ThreadpoolController
+
+from harmonize_kit.errors import CaseError, HarmonizeError
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 logger = logging.getLogger(__name__)
+
+# How the libraries in C++ say that memory does not suffice.
+NO_MEMORY = ("Failed to allocate memory", "bad_alloc", "Cannot allocate memory")
 
 
 @dataclass(frozen=True)
@@ -35,21 +41,52 @@ class Failed:
 
 
 def run_one(function: Callable[[Any], Result], case_id: str, item: Any) -> Done[Result] | Failed:
-    """Run ``function`` on one item and return what became of it.
+    """Run ``function`` on one item, on one thread, and return what became of it.
 
     This is the one place that catches every exception: whatever happens to a case, the others go
     on, and the reason is recorded.
+
+    Raises
+    ------
+    HarmonizeError
+        What is not the case's fault (the output cannot be written, a worker has other versions)
+        ends the run.
     """
     start = time.perf_counter()
     try:
-        value = function(item)
-    except CaseError as error:
-        return Failed(case_id, error.code, error.message, time.perf_counter() - start)
-    except MemoryError:
-        message = "the machine's memory did not suffice; crop the image or use fewer workers"
-        return Failed(case_id, "OUT_OF_MEMORY", message, time.perf_counter() - start)
+        with _threadpools().limit(limits=1):
+            value = function(item)
     except Exception as error:
+        if isinstance(error, HarmonizeError) and not isinstance(error, CaseError):
+            raise
         logger.debug("case %s failed", case_id, exc_info=True)
-        message = f"{type(error).__name__}: {error}"
-        return Failed(case_id, "EXTRACTION", message, time.perf_counter() - start)
+        code, message = _reason(error)
+        return Failed(case_id, code, message, time.perf_counter() - start)
     return Done(case_id, value, time.perf_counter() - start)
+
+
+def _reason(error: Exception) -> tuple[str, str]:
+    if _lacks_memory(error):
+        return (
+            "OUT_OF_MEMORY",
+            "the memory of the worker did not suffice; crop the image, or give each worker more "
+            "(--memory-per-worker, fewer workers)",
+        )
+    if isinstance(error, CaseError):
+        return error.code, error.message
+    return "EXTRACTION", f"{type(error).__name__}: {error}"
+
+
+def _lacks_memory(error: BaseException | None) -> bool:
+    """Tell whether memory was the reason, whatever the error was translated to since."""
+    while error is not None:
+        if isinstance(error, MemoryError) or any(text in str(error) for text in NO_MEMORY):
+            return True
+        error = error.__cause__
+    return False
+
+
+@lru_cache(maxsize=1)
+def _threadpools() -> Any:
+    """Find the BLAS and OpenMP libraries of the process once; that takes milliseconds."""
+    return ThreadpoolController()

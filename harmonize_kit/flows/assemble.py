@@ -6,21 +6,23 @@ be; that is why the table is the same to the byte whatever the workers and inter
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections import deque
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from harmonize_kit.config.extraction import ExtractionConfig
 from harmonize_kit.core.cohort import Case, Cohort
 from harmonize_kit.core.table import FeatureTable
 from harmonize_kit.execution import Failed
-from harmonize_kit.flows.case import CaseResult
 from harmonize_kit.provenance import versions
 
 NOTE_COLUMN = "warning"
+Regions = Callable[[Case], list[dict[str, Any]] | None]
 STAGES = {
     **dict.fromkeys(
         ("MISSING_FILE", "UNREADABLE", "EMPTY_FILE", "TRUNCATED", "SHORT_DATA", "CRC",
@@ -31,48 +33,73 @@ STAGES = {
 }  # fmt: skip
 
 
-def feature_table(
-    cohort: Cohort, results: Mapping[str, CaseResult], config: ExtractionConfig
-) -> FeatureTable:
+def feature_table(cohort: Cohort, regions_of: Regions, config: ExtractionConfig) -> FeatureTable:
     """Return the measured cases as a table, in the cohort's order.
 
     A case with several labels anywhere in the cohort makes every row bear its label:
-    ``ID_label-N``, with the columns ``case_id`` and ``Label``.
+    ``ID_label-N``, with the columns ``case_id`` and ``Label``. Results are asked for one at a
+    time, and of each only its numbers stay.
+
+    Parameters
+    ----------
+    cohort : Cohort
+    regions_of : callable
+        Returns the regions of a case, or None where it has no result.
+    config : ExtractionConfig
     """
-    rows = list(_rows(cohort, results))
     several = asks_for_several(cohort)
-    names = dict.fromkeys(name for _, _, region in rows for name in region["values"])
-    index = pd.Index([row_id for row_id, _, _ in rows], name="id", dtype=object)
-    values = [[region["values"].get(name) for name in names] for _, _, region in rows]
-    columns = {name: [case.columns[name] for _, case, _ in rows] for name in cohort.columns}
+    ids: list[str] = []
+    columns: dict[str, list[str]] = {name: [] for name in cohort.columns}
     if several:
-        columns["case_id"] = [case.id for _, case, _ in rows]
-        columns["Label"] = [str(region["label"]) for _, _, region in rows]
-    columns[NOTE_COLUMN] = ["; ".join(region["notes"]) for _, _, region in rows]
+        columns |= {"case_id": [], "Label": []}
+    columns[NOTE_COLUMN] = []
+    rows = _Rows()
+    for case in cohort:
+        for region in regions_of(case) or ():
+            ids.append(f"{case.id}_label-{region['label']}" if several else case.id)
+            cells = {**case.columns, NOTE_COLUMN: "; ".join(region["notes"])}
+            if several:
+                cells |= {"case_id": case.id, "Label": str(region["label"])}
+            for name, column in columns.items():
+                column.append(cells[name])
+            rows.append(region["values"])
     found = versions()
     made_by = {
         "command": "extract",
         "parameters": config.parameters(),
         "versions": {name: found[name] for name in found if name not in {"system"}},
     }
-    matrix = np.array(values, dtype=np.float64).reshape(len(rows), len(names))
+    index = pd.Index(ids, name="id", dtype=object)
     return FeatureTable(
-        pd.DataFrame(matrix, index=index, columns=list(names)),
+        pd.DataFrame(rows.matrix(), index=index, columns=list(rows.columns)),
         pd.DataFrame(columns, index=index, dtype=object),
         MappingProxyType(made_by),
         "features",
     )
 
 
-def _rows(
-    cohort: Cohort, results: Mapping[str, CaseResult]
-) -> Iterable[tuple[str, Case, dict[str, Any]]]:
-    several = asks_for_several(cohort)
-    for case in cohort:
-        if case.id in results:
-            for region in results[case.id].regions:
-                suffix = f"_label-{region['label']}" if several else ""
-                yield f"{case.id}{suffix}", case, region
+class _Rows:
+    """Rows of named numbers, kept as arrays until they make one matrix."""
+
+    def __init__(self) -> None:
+        self.columns: dict[str, int] = {}
+        self.layouts: dict[tuple[str, ...], NDArray[np.intp]] = {}
+        self.rows: deque[tuple[NDArray[np.intp], NDArray[np.float64]]] = deque()
+
+    def append(self, values: Mapping[str, float | None]) -> None:
+        names = tuple(values)
+        if names not in self.layouts:
+            places = [self.columns.setdefault(name, len(self.columns)) for name in names]
+            self.layouts[names] = np.array(places, dtype=np.intp)
+        self.rows.append((self.layouts[names], np.array(list(values.values()), dtype=np.float64)))
+
+    def matrix(self) -> NDArray[np.float64]:
+        """Return all rows, shape (n_rows, n_columns), NaN where a row lacks a column."""
+        matrix = np.full((len(self.rows), len(self.columns)), np.nan)
+        for row in matrix:
+            places, values = self.rows.popleft()
+            row[places] = values
+        return matrix
 
 
 def asks_for_several(cohort: Cohort) -> bool:

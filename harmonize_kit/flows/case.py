@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-import math
+import time
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 from harmonize_kit.config.extraction import ExtractionConfig
+from harmonize_kit.config.robustness import RobustnessConfig
 from harmonize_kit.core.cohort import Case
 from harmonize_kit.core.digest import digest_value
-from harmonize_kit.features import FeatureExtractor, describe_provider
-from harmonize_kit.provenance import digest_file, versions
-from harmonize_kit.storage.images import data_files, read_image, read_mask, require_file
-from harmonize_kit.storage.results import ResultStore
+from harmonize_kit.errors import DependencyError, ImageError, OutputError
+from harmonize_kit.features import Engine, describe_provider
+from harmonize_kit.flows.case_volumes import extractor_of, plain_values, volumes_of
+from harmonize_kit.flows.maps import maps_are_whole, measure_maps
+from harmonize_kit.flows.perturbed import measure_perturbed
+from harmonize_kit.provenance import Journal, digest_file, versions
+from harmonize_kit.storage.images import data_files
+from harmonize_kit.storage.results import ResultStore, owner_of
 
 # What a change of must change the result's key: the code that makes the numbers.
 MAKERS = ("harmonize-kit", "pyradiomics-bhklab", "SimpleITK", "PyWavelets", "numpy", "scipy")
@@ -22,26 +27,45 @@ MAKERS = ("harmonize-kit", "pyradiomics-bhklab", "SimpleITK", "PyWavelets", "num
 
 @dataclass(frozen=True)
 class CaseWork:
-    """One case and all that is needed to measure it, as plain data for a worker."""
+    """One case and all that is needed to measure it, as plain data for a worker.
+
+    Parameters
+    ----------
+    case : Case
+    config : ExtractionConfig
+    store : str, optional
+        Folder of the kept results; without one they come back to the driver.
+    journal : str, optional
+        Journal to note a new result in, where this process may write to it.
+    force : bool
+        Whether to measure what is kept already.
+    made_by : str, optional
+        The driver's :func:`makers`, which must be the worker's too.
+    robustness : RobustnessConfig, optional
+        Perturbations to measure the case under, beside the case as it is.
+    engine : {"auto", "native", "pyradiomics"}
+        See :class:`~harmonize_kit.features.FeatureExtractor`.
+    voxel : bool
+        Whether to make maps of the features instead.
+    """
 
     case: Case
     config: ExtractionConfig
     store: str | None = None
+    journal: str | None = None
     force: bool = False
+    made_by: str | None = None
+    robustness: RobustnessConfig | None = None
+    engine: Engine = "auto"
+    voxel: bool = False
 
 
-@dataclass(frozen=True)
-class CaseResult:
-    """Features of every region of a case.
+class CaseResult(TypedDict):
+    """What became of a case, as plain values.
 
-    Parameters
-    ----------
-    key : str
-        Digest of all that made the result.
-    regions : list of dict
-        One a label: ``label``, ``values`` by feature name (None where undefined), ``notes``.
-    computed : bool
-        False where the result was there already.
+    ``key`` is the digest of all that made the result; ``regions`` holds one mapping a label with
+    ``label``, ``values`` by feature name (None where undefined) and ``notes``, and is empty where
+    the result is in the store; ``computed`` is False where it was there already.
     """
 
     key: str
@@ -50,71 +74,131 @@ class CaseResult:
 
 
 def measure_case(work: CaseWork) -> CaseResult:
-    """Return the features of a case, from the store where the same was measured before.
+    """Measure a case, or find that the same was measured before.
 
     Raises
     ------
     CaseError
         With the reason code of what is wrong with the case.
+    OutputError
+        If the result cannot be kept.
+    DependencyError
+        If this worker has other versions than the driver.
     """
+    start = time.perf_counter()
+    made_by = makers(work.config.model_dump_json())
+    if work.made_by not in (None, made_by):
+        raise DependencyError(
+            f"this worker would measure with {made_by}, the others with {work.made_by}; install "
+            "the same everywhere"
+        )
+    before = _stamps(work.case)
     key = result_key(work)
-    store = ResultStore(Path(work.store)) if work.store is not None else None
-    if store is not None and not work.force:
-        kept = store.read(key)
-        if kept is not None:
-            return CaseResult(key, kept["regions"], computed=False)
+    if work.store is None:
+        return {"key": key, "regions": _measure(work), "computed": True}
+    store = ResultStore(Path(work.store))
+    if not work.force and is_kept(work, key, store):
+        return {"key": key, "regions": [], "computed": False}
     regions = _measure(work)
-    if store is not None:
+    if _stamps(work.case) != before:
+        raise ImageError("UNREADABLE", "image or mask changed while it was read; run again")
+    try:
         store.write(key, {"id": work.case.id, "regions": regions})
-    return CaseResult(key, regions, computed=True)
+        if work.journal is not None:
+            seconds = round(time.perf_counter() - start, 3)
+            Journal(Path(work.journal)).write(work.case.id, key, "done", seconds=seconds)
+    except OSError as error:
+        raise cannot_write(Path(work.store).parent, error) from error
+    return {"key": key, "regions": [], "computed": True}
+
+
+def is_kept(work: CaseWork, key: str, store: ResultStore) -> bool:
+    """Tell whether the whole result of a case is in ``store``, its maps included."""
+    result = store.read(key)
+    if result is None:
+        return False
+    return not work.voxel or maps_are_whole(result["regions"], store.folder.parent)
+
+
+def cannot_write(folder: Path, error: OSError) -> OutputError:
+    """Return the error that ends a run whose output folder takes no more."""
+    return OutputError(
+        f"{folder} cannot be written to ({error.strerror or error}); what is done is kept: mend "
+        "that and run the same again"
+    )
 
 
 def result_key(work: CaseWork) -> str:
     """Return the digest of configuration, versions, image and mask content, and labels.
 
     The id is part of it, so that every case has a file of its own; paths are not, so that a cohort
-    may move.
+    may move. Files are read to their end: times and sizes prove nothing.
+
+    Raises
+    ------
+    ImageError
+        If a file is not there or cannot be read.
     """
     case = work.case
-    paths = {**{f"image {name}": path for name, path in case.images.items()}, "mask": case.mask}
-    for path in paths.values():
-        require_file(Path(path))
-    found = versions()
-    return digest_value(
-        {
-            "id": case.id,
-            "parameters": work.config.parameters(),
-            "content": {
-                name: [digest_file(file) for file in data_files(Path(path))]
-                for name, path in paths.items()
-            },
-            "provider": describe_provider(),
-            "labels": "all" if case.labels is None else list(case.labels),
-            "channel": case.label_channel,
-            "versions": {name: found.get(name, "") for name in (*MAKERS, "python")},
-        }
-    )
-
-
-def _measure(work: CaseWork) -> list[dict[str, Any]]:
-    case, extractor = work.case, _extractor(work.config.model_dump_json())
-    mask = read_mask(Path(case.mask), case.label_channel)
-    regions: dict[int, dict[str, Any]] = {}
-    for modality, path in case.images.items():
-        volume = extractor.align_mask(read_image(Path(path)), mask)
-        prefix = f"{modality}_" if modality else ""
-        for label in extractor.labels(volume, case.labels):
-            found = extractor.extract(volume, label)
-            region = regions.setdefault(label, {"label": label, "values": {}, "notes": []})
-            region["values"] |= {
-                f"{prefix}{name}": value if math.isfinite(value) else None
-                for name, value in found.values.items()
-            }
-            region["notes"] += [f"{prefix}{note}" for note in found.notes]
-    return list(regions.values())
+    content = {
+        name: [digest_file(file) for file in files] for name, files in case_files(case).items()
+    }
+    made_of: dict[str, Any] = {
+        "id": case.id,
+        "made_by": makers(work.config.model_dump_json()),
+        "content": content,
+        "labels": "all" if case.labels is None else list(case.labels),
+        "channel": case.label_channel,
+    }
+    if work.robustness is not None:
+        made_of["robustness"] = work.robustness.model_dump(mode="json", exclude={"confidence"})
+    if work.engine == "pyradiomics":
+        made_of["engine"] = work.engine
+    if work.voxel:
+        made_of["voxel"] = True
+    digest = digest_value(made_of)
+    return f"{owner_of(case.id)}-{digest[:52]}"
 
 
 @lru_cache(maxsize=4)
-def _extractor(parameters: str) -> FeatureExtractor:
-    """Set PyRadiomics up once a process, not once a case."""
-    return FeatureExtractor(ExtractionConfig.model_validate_json(parameters))
+def makers(parameters: str) -> str:
+    """Return, as one text, the parameters and versions that make the numbers in this process."""
+    config = ExtractionConfig.model_validate_json(parameters)
+    found = versions()
+    listed = ", ".join(f"{name} {found.get(name, 'missing')}" for name in (*MAKERS, "python"))
+    return f"{listed} ({describe_provider()}), parameters {digest_value(config.parameters())[:12]}"
+
+
+def case_files(case: Case) -> dict[str, tuple[Path, ...]]:
+    """Return the files of images and mask, by their role; of their content, headers are read.
+
+    Raises
+    ------
+    ImageError
+        If a file is not there or cannot be read.
+    """
+    paths = {**{f"image {name}": path for name, path in case.images.items()}, "mask": case.mask}
+    return {name: data_files(Path(path)) for name, path in paths.items()}
+
+
+def _stamps(case: Case) -> list[tuple[int, int]]:
+    stats = [file.stat() for files in case_files(case).values() for file in files]
+    return [(stat.st_size, stat.st_mtime_ns) for stat in stats]
+
+
+def _measure(work: CaseWork) -> list[dict[str, Any]]:
+    extractor = extractor_of(work.config, work.engine)
+    if work.voxel:
+        folder = None if work.store is None else Path(work.store).parent
+        return measure_maps(work.case, extractor, folder)
+    if work.robustness is not None:
+        return measure_perturbed(work.case, extractor, work.robustness)
+    regions: dict[int, dict[str, Any]] = {}
+    for prefix, volume, mask_notes, image_notes in volumes_of(work.case, extractor):
+        labels = extractor.labels(volume, work.case.labels)
+        for found in extractor.extract_all(volume, labels):
+            new: dict[str, Any] = {"label": found.label, "values": {}, "notes": list(mask_notes)}
+            region = regions.setdefault(found.label, new)
+            region["values"] |= plain_values(found.values, prefix)
+            region["notes"] += [f"{prefix}{note}" for note in (*image_notes, *found.notes)]
+    return list(regions.values())

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,23 +12,31 @@ import pandas as pd
 
 from harmonize_kit.config.execution import ExecutionConfig
 from harmonize_kit.config.extraction import ExtractionConfig
-from harmonize_kit.config.load import load_config, validate_config
+from harmonize_kit.config.load import validate_config
 from harmonize_kit.core.cohort import Cohort
 from harmonize_kit.core.table import FeatureTable
-from harmonize_kit.errors import ConfigError, NothingSucceededError, TableError
-from harmonize_kit.execution import Done, Failed, map_cases
-from harmonize_kit.features import FeatureExtractor, describe_provider
-from harmonize_kit.flows.assemble import NOTE_COLUMN, asks_for_several, failure_table, feature_table
-from harmonize_kit.flows.case import CaseResult, CaseWork, measure_case
-from harmonize_kit.provenance import Journal, RunRecord, digest_file
+from harmonize_kit.execution import Failed, map_cases
+from harmonize_kit.features import Engine, describe_provider
+from harmonize_kit.flows.assemble import NOTE_COLUMN, failure_table, feature_table
+from harmonize_kit.flows.case import CaseWork, measure_case
+from harmonize_kit.flows.maps import map_table
+from harmonize_kit.flows.plan import load_params, plan_extraction
+from harmonize_kit.flows.run_cases import (
+    Progress,
+    remove_products,
+    require_success,
+    run_cases,
+    writing,
+)
+from harmonize_kit.provenance import RunRecord, digest_file
 from harmonize_kit.storage.cohorts import read_cohort
 from harmonize_kit.storage.columns import write_text_table
 from harmonize_kit.storage.feature_tables import write_feature_table
 from harmonize_kit.storage.whole import write_text
 
 DEFAULT_PARAMS = "pyradiomics-default"
-Outcome = Done[CaseResult] | Failed
-Progress = Callable[[Outcome, int, int], None]
+MAP_PRODUCTS = ("maps.csv",)
+PRODUCTS = ("features.csv", "features.parquet", "features.json")
 logger = logging.getLogger(__name__)
 
 
@@ -39,27 +46,36 @@ class ExtractionRun:
 
     Parameters
     ----------
-    table : FeatureTable
-        The cases that succeeded, in the cohort's order.
+    table : FeatureTable or None
+        The cases that succeeded, in the cohort's order; None while there are cases to do, and
+        where maps were made.
+    maps : DataFrame or None
+        The paths of the maps instead; see :func:`~harmonize_kit.flows.maps.map_table`.
     failures : DataFrame
         Columns id, stage, code, message, in the cohort's order.
     computed, reused : int
         Cases measured now, and cases whose result was there already.
     cases : int
-        Cases of the cohort; more than the others together where the run was stopped.
+        Cases this run had to see to: the cohort, or its shard.
+    to_do : int
+        Cases of the cohort without result or failure: the run was stopped, or other shards are
+        not done.
     """
 
-    table: FeatureTable
+    table: FeatureTable | None
     failures: pd.DataFrame
     computed: int
     reused: int
     cases: int
+    to_do: int = 0
+    maps: pd.DataFrame | None = None
 
 
 def extract(
     cohort: Cohort | str | Path,
     params: ExtractionConfig | str | Path | dict[str, Any] = DEFAULT_PARAMS,
     workers: int | str = "auto",
+    engine: Engine = "auto",
 ) -> FeatureTable:
     """Extract radiomic features of a cohort, in memory.
 
@@ -71,6 +87,8 @@ def extract(
         A PyRadiomics parameter file works unchanged.
     workers : int or "auto"
         Processes. With more than one, call from a script under ``if __name__ == "__main__":``.
+    engine : {"auto", "native", "pyradiomics"}
+        "pyradiomics" calls PyRadiomics untouched; the others give its numbers with less work.
 
     Returns
     -------
@@ -85,11 +103,19 @@ def extract(
         If every case failed.
     """
     own = cohort if isinstance(cohort, Cohort) else read_cohort(Path(cohort))
+    config = load_params(params)
     execution = validate_config({"workers": workers}, "workers", ExecutionConfig)
-    run = _run(own, load_params(params), execution, store=None, force=False)
-    for failure in run.failures.itertuples():
-        logger.warning("case %s failed: %s %s", failure.id, failure.code, failure.message)
-    return run.table
+    regions: dict[str, list[dict[str, Any]]] = {}
+    failed: dict[str, Failed] = {}
+    items = [(case.id, CaseWork(case, config, engine=engine)) for case in own]
+    for outcome in map_cases(measure_case, items, execution):
+        if isinstance(outcome, Failed):
+            failed[outcome.id] = outcome
+            logger.warning("case %s failed: %s %s", outcome.id, outcome.code, outcome.message)
+        else:
+            regions[outcome.id] = outcome.value["regions"]
+    require_success(own, regions, failed)
+    return feature_table(own, lambda case: regions.get(case.id), config)
 
 
 def extract_to_folder(
@@ -100,11 +126,15 @@ def extract_to_folder(
     *,
     force: bool = False,
     id_column: str | None = None,
-    progress: Progress | None = None,
+    engine: Engine = "auto",
+    voxel: bool = False,
+    progress: Progress = lambda outcome, done, total: None,
 ) -> ExtractionRun:
     """Extract a cohort into ``folder``: features, failures, run record, journal and results.
 
     What was measured before under the same content, parameters and versions is not measured again.
+    With ``voxel``, maps of the features are written instead, and a table of their paths. A shard
+    writes the table only if it finds every other shard done; else its results wait for the last.
 
     Raises
     ------
@@ -112,121 +142,61 @@ def extract_to_folder(
         If the cohort or the parameters are not usable; nothing was started.
     NothingSucceededError
         If every case failed; failures.csv says why.
+    OutputError
+        If the folder takes no more, as when the disk is full; what is done is kept.
     """
     execution = execution or ExecutionConfig()
-    cohort = read_cohort(cohort_path, id_column)
-    taken = {NOTE_COLUMN} | ({"case_id", "Label"} if asks_for_several(cohort) else set[str]())
-    for name in cohort.columns:
-        if name in taken:
-            raise TableError(f"{cohort_path.name}: column '{name}' is made here; rename yours")
-    config = load_params(params)
-    FeatureExtractor(config)
-    if folder.is_file():
-        raise ConfigError(f"{folder} is a file; choose a folder with -o")
+    plan = plan_extraction(
+        cohort_path, folder, params, execution,
+        force=force, id_column=id_column, engine=engine, voxel=voxel,
+    )  # fmt: skip
     record = RunRecord(
         "extract",
         {
-            "parameters": config.parameters(),
+            "parameters": plan.config.parameters(),
             "params": Path(params).name,
-            "execution": execution.model_dump(exclude={"scheduler"}),
+            "execution": execution.model_dump(mode="json", exclude={"scheduler"}),
             "provider": describe_provider(),
+            "engine": engine,
+            "voxel": voxel,
         },
         {cohort_path.name: digest_file(cohort_path)},
     )
-    try:
-        (folder / "cases").mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ConfigError(f"{folder} cannot be written to ({error.strerror})") from error
-    journal = Journal(folder / "journal.jsonl")
-    run = _run(
-        cohort, config, execution, store=str(folder.absolute() / "cases"), force=force,
-        journal=journal, progress=progress, finish=lambda run: _write(run, folder, record),
-    )  # fmt: skip
-    return run
-
-
-def load_params(params: ExtractionConfig | str | Path | dict[str, Any]) -> ExtractionConfig:
-    """Return extraction parameters from a preset name, a file, plain values, or themselves."""
-    if isinstance(params, ExtractionConfig):
-        return params
-    if isinstance(params, dict):
-        return validate_config(params, "params", ExtractionConfig)
-    return load_config(str(params), "extract", ExtractionConfig)
-
-
-def _run(
-    cohort: Cohort,
-    config: ExtractionConfig,
-    execution: ExecutionConfig,
-    *,
-    store: str | None,
-    force: bool,
-    journal: Journal | None = None,
-    progress: Progress | None = None,
-    finish: Callable[[ExtractionRun], None] = lambda run: None,
-) -> ExtractionRun:
-    items = [(case.id, CaseWork(case, config, store, force)) for case in cohort]
-    results: dict[str, CaseResult] = {}
-    failed: dict[str, Failed] = {}
-    outcomes = map_cases(measure_case, items, execution, on_retry=_note_retry(journal))
-    for number, outcome in enumerate(outcomes, start=1):
-        if isinstance(outcome, Failed):
-            failed[outcome.id] = outcome
-        else:
-            results[outcome.id] = outcome.value
-        if journal is not None:
-            _journal(journal, outcome)
-        if progress is not None:
-            progress(outcome, number, len(items))
-    computed = sum(result.computed for result in results.values())
+    products = MAP_PRODUCTS if voxel else PRODUCTS
+    done = run_cases(plan, folder, execution, force=force, progress=progress, products=products)
+    to_do, complete = done.to_do, bool(done.succeeded) and not done.to_do
+    table = maps = None
+    if complete and voxel:
+        maps = map_table(plan.cohort, done.regions_of)
+    elif complete:
+        table = feature_table(plan.cohort, done.regions_of, plan.config)
     run = ExtractionRun(
-        feature_table(cohort, results, config), failure_table(cohort, failed), computed,
-        len(results) - computed,
-        len(items),
+        table, failure_table(plan.cohort, done.failed), done.computed,
+        len(done.succeeded) - done.computed, len(plan.own if to_do else plan.cohort), to_do, maps,
     )  # fmt: skip
-    finish(run)
-    if not results:
-        first = next(iter(failed.values()))
-        raise NothingSucceededError(
-            f"none of {len(items)} cases succeeded; the first, '{first.id}', failed with "
-            f"{first.code}: {first.message}"
-        )
+    if execution.shard is None or not to_do:
+        with writing(folder):
+            _write(run, folder, record)
+        require_success(plan.cohort, done.succeeded, done.failed)
     return run
-
-
-def _note_retry(journal: Journal | None) -> Callable[[str], None]:
-    def note(case_id: str) -> None:
-        logger.warning("the worker of case %s died; trying once more", case_id)
-        if journal is not None:
-            journal.write(case_id, "", "retried")
-
-    return note
-
-
-def _journal(journal: Journal, outcome: Outcome) -> None:
-    if isinstance(outcome, Failed):
-        journal.write(outcome.id, "", "failed", code=outcome.code)
-    elif outcome.value.computed:
-        journal.write(outcome.id, outcome.value.key, "done", seconds=round(outcome.seconds, 3))
 
 
 def _write(run: ExtractionRun, folder: Path, record: RunRecord) -> None:
     """Write the products whole, features.csv last: where it stands, the run is complete."""
-    complete = run.computed + run.reused + len(run.failures) == run.cases
-    if not (complete and run.table.ids):
-        # What an earlier run left here is not the product of this one.
-        for name in ("features.csv", "features.parquet", "features.json"):
-            (folder / name).unlink(missing_ok=True)
+    if run.table is None and run.maps is None:
+        remove_products(folder, (*PRODUCTS, *MAP_PRODUCTS))
     write_text_table(run.failures, folder / "failures.csv")
     counts = {
         "cases": run.cases,
         "computed": run.computed,
         "reused": run.reused,
         "failed": len(run.failures),
-        "rows": len(run.table.ids),
-        "features": len(run.table.names),
+        "rows": len(run.table.ids) if run.table else 0 if run.maps is None else len(run.maps),
+        "features": len(run.table.names) if run.table else 0,
     }
     document = json.dumps(record.finish(**counts), indent=1, ensure_ascii=False)
     write_text(folder / "run.json", document + "\n")
-    if complete and run.table.ids:
+    if run.maps is not None:
+        write_text_table(run.maps, folder / MAP_PRODUCTS[0])
+    if run.table is not None:
         write_feature_table(run.table, folder / "features.csv", notes=(NOTE_COLUMN,))

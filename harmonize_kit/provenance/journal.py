@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 from dataclasses import dataclass
@@ -23,13 +24,29 @@ class Journal:
     path: Path
 
     def write(self, case_id: str, key: str, event: Event, **more: Any) -> None:
-        """Append one event of the case ``case_id`` whose result has the digest ``key``."""
+        """Append one event of the case ``case_id`` whose result has the digest ``key``.
+
+        Raises
+        ------
+        OSError
+            If the line cannot be written, or only a part of it.
+        """
         now = datetime.now(UTC).isoformat(timespec="milliseconds")
-        line = json.dumps(
+        text = json.dumps(
             {"id": case_id, "key": key, "event": event, "time": now, **more}, ensure_ascii=False
         )
+        line = (text + "\n").encode()
         handle = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
         try:
-            os.write(handle, (line + "\n").encode())
+            if os.write(handle, line) < len(line):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self.path))
         finally:
             os.close(handle)
+
+    def mend(self) -> None:
+        """Cut off a last line that a full disk or a power failure left without its end."""
+        if self.path.exists():
+            content = self.path.read_bytes()
+            whole = content.rfind(b"\n") + 1
+            if whole < len(content):
+                os.truncate(self.path, whole)

@@ -185,7 +185,7 @@ def test_every_code_of_the_contract(
     (tmp_path / "model.pkl").write_bytes(b"\x80\x04.")
     assert run("inspect", tmp_path / "model.pkl")[0] == 7
     scheduler = ("--scheduler", "tcp://127.0.0.1:9")
-    monkeypatch.setattr("harmonize_kit.execution.cases.CONNECT_SECONDS", 1)
+    monkeypatch.setattr("harmonize_kit.execution.cluster.CONNECT_SECONDS", 1)
     assert run("extract", cohort_path, "-o", tmp_path / "o", *scheduler)[0] == 6
 
     def break_down(*_: object) -> None:

@@ -85,10 +85,12 @@ def test_nothing_is_measured_twice_and_every_change_is_measured(
     pd.concat([new, frame]).to_csv(cohort_path, index=False)
     inserted = extract_to_folder(cohort_path, out, params, SERIAL)
     assert (inserted.computed, inserted.reused) == (1, 4)
+    assert inserted.table is not None
     assert inserted.table.ids == ["new", "000", "001", "002", "003"]
 
     Path(params).write_text("featureClass:\n  firstorder: [Mean]\n")
     other = extract_to_folder(cohort_path, out, params, SERIAL)
+    assert other.table is not None
     assert (other.computed, other.table.names) == (5, ["original_firstorder_Mean"])
     forced = extract_to_folder(cohort_path, out, params, SERIAL, force=True)
     assert forced.computed == 5
@@ -116,6 +118,7 @@ def test_a_failed_case_is_a_row_with_its_reason_and_the_others_go_on(
         ["001", "read", "NOT_AN_IMAGE"],
         ["002", "read", "MISSING_FILE"],
     ]
+    assert run.table is not None
     assert run.table.ids == ["000", "003"]
     (tmp_path / "1_image.nrrd").write_bytes(content)
     mended = extract_to_folder(cohort_path, tmp_path / "out", params, SERIAL)
@@ -177,6 +180,7 @@ def test_modalities_prefix_their_features(tmp_path: Path) -> None:
 def test_in_memory_equals_on_disk(cohort_path: Path, tmp_path: Path) -> None:
     run = extract_to_folder(cohort_path, tmp_path / "out", execution=SERIAL)
     table = hk.extract(cohort_path, workers=1)
+    assert run.table is not None
     pd.testing.assert_frame_equal(table.features, run.table.features)
     read = hk.read_feature_table(tmp_path / "out" / "features.csv")
     np.testing.assert_array_equal(read.values, table.values)
