@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from harmonize_kit.flows.judgement import compare, report
 
 if TYPE_CHECKING:
-    from harmonize_kit.combat import ComBat
+    from harmonize_kit.combat import ComBat, CovBat, LongitudinalComBat, NestedComBat
     from harmonize_kit.core.cohort import Case, Cohort
     from harmonize_kit.core.feature_dictionary import describe_feature, feature_dictionary
     from harmonize_kit.core.harmonizer import IdentityHarmonizer
@@ -32,9 +32,12 @@ _HOMES = {
     "Case": "core.cohort",
     "Cohort": "core.cohort",
     "ComBat": "combat",
+    "CovBat": "combat",
     "FeatureTable": "core.table",
     "Geometry": "core.volume",
     "IdentityHarmonizer": "core.harmonizer",
+    "LongitudinalComBat": "combat",
+    "NestedComBat": "combat",
     "Scorecard": "core.scorecard",
     "Volume": "core.volume",
     "describe_feature": "core.feature_dictionary",
@@ -52,9 +55,12 @@ __all__ = [
     "Case",
     "Cohort",
     "ComBat",
+    "CovBat",
     "FeatureTable",
     "Geometry",
     "IdentityHarmonizer",
+    "LongitudinalComBat",
+    "NestedComBat",
     "Scorecard",
     "Volume",
     "compare",

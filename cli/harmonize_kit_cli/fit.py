@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from harmonize_kit_cli.console import Console, Outcome, command_options
 from harmonize_kit_cli.table_options import columns_of, table_options
+
+if TYPE_CHECKING:
+    from harmonize_kit.config.combat import ComBatConfig
+
+
+METHODS = ("combat", "combat-gam", "covbat", "longitudinal", "nested")
 
 
 @click.command()
@@ -15,17 +22,21 @@ from harmonize_kit_cli.table_options import columns_of, table_options
 @click.option(
     "-o", "--output", required=True, type=click.Path(path_type=Path), help="Model folder."
 )
-@click.option("--site", required=True, metavar="COL", help="Column that names the site.")
+@click.option("--site", metavar="COL", help="Column that names the site.")
 @click.option("--preserve", help="Covariates to keep: 'age + sex' or age,sex.")
 @click.option("--categorical", metavar="COLS", help="Covariates that are groups, though numbers.")
 @click.option(
-    "--method", type=click.Choice(["combat"]), default="combat", show_default=True,
+    "--method", type=click.Choice(METHODS), default="combat", show_default=True,
     help="Harmonization method.",
 )  # fmt: skip
+@click.option("--smooth", metavar="COLS", help="Covariates with a smooth effect (combat-gam).")
+@click.option("--subject", metavar="COL", help="Column that names the subject (longitudinal).")
+@click.option("--batch", metavar="COL", multiple=True, help="Batch variable (nested); repeatable.")
 @click.option("--reference", metavar="SITE", help="Site that stays as it is.")
 @click.option("--mean-only", is_flag=True, help="Correct means, leave variances.")
 @click.option("--no-eb", is_flag=True, help="No empirical Bayes shrinkage.")
 @click.option("--nonparametric", is_flag=True, help="Priors from the features themselves.")
+@click.option("--robust", is_flag=True, help="Median and biweight midvariance of each site.")
 @click.option(
     "--harmonized", type=click.Path(path_type=Path), help="Also write the table, harmonized."
 )
@@ -35,14 +46,18 @@ def fit(
     console: Console,
     table: Path,
     output: Path,
-    site: str,
+    site: str | None,
     preserve: str | None,
     categorical: str | None,
     method: str,
+    smooth: str | None,
+    subject: str | None,
+    batch: tuple[str, ...],
     reference: str | None,
     mean_only: bool,
     no_eb: bool,
     nonparametric: bool,
+    robust: bool,
     harmonized: Path | None,
     covariates: Path | None,
     features: tuple[str, ...],
@@ -52,42 +67,82 @@ def fit(
     """Fit a harmonization model to a feature TABLE.
 
     The model is a folder of JSON and arrays that holds nothing of any subject. Apply it to other
-    cases of the same sites with 'apply'.
+    cases of the same sites with 'apply', teach it a new site with 'adapt'.
 
     \b
     Examples:
       harmonize-kit fit features.csv -o model --site scanner --preserve "age + sex"
       harmonize-kit fit features.csv -o model --site site --covariates participants.tsv
       harmonize-kit fit features.csv -o model --site site --reference Paris --harmonized out.csv
+      harmonize-kit fit features.csv -o model --site site --method combat-gam --smooth age
+      harmonize-kit fit visits.csv -o model --site site --method longitudinal --subject person
+      harmonize-kit fit features.csv -o model --method nested --batch scanner --batch kernel
     """
-    from harmonize_kit.config.combat import ComBatConfig
+    from harmonize_kit.flows.fit import describe_fit
     from harmonize_kit.flows.fit import fit as run_fit
     from harmonize_kit.flows.tables import TableInput
 
-    config = ComBatConfig(
-        site=site,
-        preserve=preserve,
-        categorical=columns_of(categorical),
-        reference=reference,
-        empirical_bayes=not no_eb,
-        parametric=not nonparametric,
-        mean_only=mean_only,
-    )
+    choices: dict[str, Any] = {
+        "preserve": preserve,
+        "categorical": columns_of(categorical),
+        "smooth": columns_of(smooth),
+        "reference": reference,
+        "empirical_bayes": not no_eb,
+        "parametric": not nonparametric,
+        "mean_only": mean_only,
+        "robust": robust,
+    }
+    config = _config(method, site, subject, batch, choices)
     source = TableInput(table, covariates, features, id_column, columns_of(not_features))
-    fitted = run_fit(source, output, config, harmonized=harmonized)
+    document = describe_fit(run_fit(source, output, config, harmonized=harmonized))
     console.say(
-        f"Fitted {method} on {sum(fitted.counts)} cases of {len(fitted.sites)} sites, "
-        f"{len(fitted.features)} features: {output}"
+        f"Fitted {method} on {document['cases']} cases of {len(document['sites'])} sites, "
+        f"{document['features']} features: {output}"
     )
     if harmonized is not None:
         console.say(f"Harmonized table: {harmonized}")
-    document = {
-        "model": str(output),
-        "method": method,
-        "cases": sum(fitted.counts),
-        "sites": dict(zip(fitted.sites, fitted.counts, strict=True)),
-        "features": len(fitted.features),
-        "passed_through": int(fitted.passed_through.sum()),
-        "harmonized": str(harmonized) if harmonized is not None else None,
-    }
-    return Outcome(document)
+    written = str(harmonized) if harmonized is not None else None
+    return Outcome({"model": str(output), "method": method, **document, "harmonized": written})
+
+
+def _config(
+    method: str,
+    site: str | None,
+    subject: str | None,
+    batch: tuple[str, ...],
+    choices: dict[str, Any],
+) -> ComBatConfig:
+    """Return the configuration of a method, refusing options that it does not take."""
+    from harmonize_kit.config.combat import (
+        ComBatConfig,
+        CovBatConfig,
+        LongitudinalComBatConfig,
+        NestedComBatConfig,
+    )
+
+    for option, given, wanted in (
+        ("--smooth", bool(choices["smooth"]), "combat-gam"),
+        ("--subject", subject is not None, "longitudinal"),
+        ("--batch", bool(batch), "nested"),
+    ):
+        if method == wanted and not given:
+            raise click.UsageError(f"--method {method} needs {option}")
+        # CovBat and nested ComBat stand on ComBat, with smooth covariates or without.
+        if (
+            given
+            and method != wanted
+            and not (option == "--smooth" and method in {"covbat", "nested"})
+        ):
+            raise click.UsageError(f"{option} belongs to --method {wanted}, got --method {method}")
+    if method == "nested":
+        if site is not None:
+            raise click.UsageError(
+                "--method nested takes --batch COL for each variable, not --site"
+            )
+        return NestedComBatConfig(batches=batch, **choices)
+    if site is None:
+        raise click.UsageError("Missing option '--site'.")
+    if method == "longitudinal":
+        return LongitudinalComBatConfig(site=site, subject=subject or "", **choices)
+    kind = CovBatConfig if method == "covbat" else ComBatConfig
+    return kind(site=site, **choices)

@@ -28,7 +28,8 @@ def inspect(console: Console, model: Path) -> Outcome:
         f"{found['kind']} {found['digest']}, by harmonize-kit "
         f"{found['made_by'].get('versions', {}).get('harmonize-kit', '?')}"
     )
-    console.say(f"  site column   {chosen['site']}")
+    columns = ", ".join(stage["batch"] for stage in found["stages"])
+    console.say(f"  site column   {columns}")
     console.say(f"  preserves     {chosen['preserve'] or 'nothing'}")
     console.say(f"  reference     {chosen['reference'] or 'none (pooled)'}")
     console.say(f"  cases         {found['cases']}")
@@ -36,11 +37,16 @@ def inspect(console: Console, model: Path) -> Outcome:
     console.say(f"  features      {len(found['features'])}, {through} of them passed through")
     for name, about in found["covariates"].items():
         detail = about.get("levels") or "{:g} to {:g}".format(*about["range"])
-        console.say(f"  covariate     {name}: {detail}")
-    console.say("  site                     cases    shift (RMS, SD)    variance ratio")
-    for name, about in found["sites"].items():
-        console.say(
-            f"    {name:<22} {about['cases']:>5} {about['root_mean_square_shift']:>18.3f} "
-            f"{about['geometric_mean_variance_ratio']:>17.3f}"
-        )
+        console.say(f"  covariate     {name}: {detail}{', smooth' if about.get('smooth') else ''}")
+    if "components" in found:
+        console.say(f"  components    {found['components']} corrected")
+    if found["adapted"]:
+        console.say(f"  adapted to    {', '.join(found['adapted'])}")
+    for stage in found["stages"]:
+        console.say(f"  {stage['batch']:<24} cases    shift (RMS, SD)    variance ratio")
+        for name, about in stage["sites"].items():
+            console.say(
+                f"    {name:<22} {about['cases']:>5} {about['root_mean_square_shift']:>18.3f} "
+                f"{about['geometric_mean_variance_ratio']:>17.3f}"
+            )
     return Outcome(found)

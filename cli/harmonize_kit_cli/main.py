@@ -11,6 +11,7 @@ import click
 
 from harmonize_kit.errors import HarmonizeError
 from harmonize_kit_cli import exit_codes
+from harmonize_kit_cli.adapt import adapt
 from harmonize_kit_cli.apply import apply
 from harmonize_kit_cli.console import complain, complain_json
 from harmonize_kit_cli.demo import demo
@@ -43,7 +44,7 @@ def cli() -> None:
     """
 
 
-for command in (demo, extract, robustness, fit, apply, report, inspect, validate, doctor):
+for command in (demo, extract, robustness, fit, apply, adapt, report, inspect, validate, doctor):
     cli.add_command(command)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,12 +12,23 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from harmonize_kit.combat.design import CovariateDesign
 from harmonize_kit.combat.formula import parse_formula
 from harmonize_kit.combat.model import FittedComBat
+from harmonize_kit.combat.spline_basis import DEGREE, SmoothTerm
 from harmonize_kit.config.combat import ComBatConfig
 from harmonize_kit.errors import IntegrityError
 
-KIND = "combat"
+DocumentKind = TypeVar("DocumentKind", bound=BaseModel)
 _PER_FEATURE = ("passed_through", "grand_mean", "pooled_sd")
 _PER_SITE = ("location", "scale", "raw_location", "raw_scale")
+
+
+class SmoothDocument(BaseModel):
+    """A smooth covariate: its name and training range; knots and centre are arrays."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    lower: float
+    upper: float
 
 
 class ComBatDocument(BaseModel):
@@ -30,25 +41,34 @@ class ComBatDocument(BaseModel):
     ranges: dict[str, tuple[float, float]]
     levels: dict[str, tuple[str, ...]]
     design_names: tuple[str, ...]
+    smooths: tuple[SmoothDocument, ...] = ()
     features: tuple[str, ...]
     sites: tuple[str, ...]
     counts: tuple[int, ...]
+    adapted: tuple[str, ...] = ()
 
 
 def to_document(model: FittedComBat) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
     """Return the document and the arrays of ``model``."""
+    terms = model.design.smooths
     document = ComBatDocument(
         config=model.config,
         formula=model.design.formula,
         ranges=dict(model.design.ranges),
         levels=dict(model.design.levels),
         design_names=model.design.names,
+        smooths=tuple(
+            SmoothDocument(name=term.name, lower=term.lower, upper=term.upper) for term in terms
+        ),
         features=model.features,
         sites=model.sites,
         counts=model.counts,
+        adapted=model.adapted,
     )
     arrays = {name: getattr(model, name) for name in (*_PER_FEATURE, *_PER_SITE, "coefficients")}
     arrays |= {"design_centre": model.design.centre, "design_scale": model.design.scale}
+    for number, term in enumerate(terms):
+        arrays |= {f"smooth{number}_knots": term.knots, f"smooth{number}_centre": term.centre}
     return document.model_dump(mode="json"), arrays
 
 
@@ -62,31 +82,27 @@ def from_document(
     IntegrityError
         If a field is absent or unknown, or an array has not the shape the document implies.
     """
-    try:
-        known = ComBatDocument.model_validate(document)
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise IntegrityError(f"{source}: field '{where}': {first['msg']}") from error
-    if known.formula:
-        parsed = parse_formula(known.formula)
-        if parsed.text != known.formula or set(parsed.columns) != {*known.ranges, *known.levels}:
-            raise IntegrityError(f"{source}: formula and covariates do not belong together")
+    known = validated(ComBatDocument, document, source)
+    parsed = parse_formula(known.formula)
+    smooth = {term.name for term in known.smooths}
+    named = {*parsed.columns, *smooth}
+    if parsed.text != known.formula or named != {*known.ranges, *known.levels}:
+        raise IntegrityError(f"{source}: formula and covariates do not belong together")
     _require_consistent(known, source)
+    smooths = tuple(
+        _smooth_term(term, number, arrays, source) for number, term in enumerate(known.smooths)
+    )
     p, k, q = len(known.features), len(known.sites), len(known.design_names)
+    straight = q - sum(len(term.centre) for term in smooths)
     shapes = {name: (p,) for name in _PER_FEATURE} | {name: (k, p) for name in _PER_SITE}
-    shapes |= {"coefficients": (q, p), "design_centre": (q,), "design_scale": (q,)}
+    shapes |= {"coefficients": (q, p), "design_centre": (straight,), "design_scale": (straight,)}
     for name, shape in shapes.items():
-        got = arrays[name].shape if name in arrays else "no array"
-        if got != shape:
-            raise IntegrityError(f"{source}: expected '{name}' of shape {shape}, got {got}")
-        if arrays[name].dtype.kind not in "fb" or not np.isfinite(arrays[name]).all():
-            raise IntegrityError(f"{source}: expected finite numbers in '{name}'")
+        require_array(arrays, name, shape, source)
     if (arrays["scale"] < 0).any() or (arrays["pooled_sd"] <= 0).any():
         raise IntegrityError(f"{source}: a scale is negative")
     design = CovariateDesign(
         known.formula, known.ranges, known.levels, known.design_names,
-        arrays["design_centre"], arrays["design_scale"],
+        arrays["design_centre"], arrays["design_scale"], smooths,
     )  # fmt: skip
     own = {name: arrays[name] for name in (*_PER_FEATURE, *_PER_SITE, "coefficients")}
     own["passed_through"] = own["passed_through"].astype(np.bool_)
@@ -96,8 +112,45 @@ def from_document(
         features=known.features,
         sites=known.sites,
         counts=known.counts,
+        adapted=known.adapted,
         **own,
     )
+
+
+def validated(kind: type[DocumentKind], document: Mapping[str, Any], source: str) -> DocumentKind:
+    """Return a document of ``kind``, or say which field is not as it should be."""
+    try:
+        return kind.model_validate(document)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise IntegrityError(f"{source}: field '{where}': {first['msg']}") from error
+
+
+def require_array(
+    arrays: Mapping[str, NDArray[Any]], name: str, shape: tuple[int, ...], source: str
+) -> NDArray[Any]:
+    """Return an array of a model after proving its shape, -1 for any length, and its numbers."""
+    if name not in arrays:
+        raise IntegrityError(f"{source}: expected '{name}' of shape {shape}, got no array")
+    got = arrays[name].shape
+    fits = len(got) == len(shape) and all(b in (-1, a) for a, b in zip(got, shape, strict=True))
+    if not fits:
+        raise IntegrityError(f"{source}: expected '{name}' of shape {shape}, got {got}")
+    if arrays[name].dtype.kind not in "fb" or not np.isfinite(arrays[name]).all():
+        raise IntegrityError(f"{source}: expected finite numbers in '{name}'")
+    return arrays[name]
+
+
+def _smooth_term(
+    known: SmoothDocument, number: int, arrays: Mapping[str, NDArray[Any]], source: str
+) -> SmoothTerm:
+    knots = require_array(arrays, f"smooth{number}_knots", (-1,), source)
+    centre = require_array(arrays, f"smooth{number}_centre", (len(knots) + DEGREE,), source)
+    inside = ((knots > 0) & (knots < 1)).all() and (np.diff(knots) >= 0).all()
+    if not inside or not known.lower < known.upper:
+        raise IntegrityError(f"{source}: the knots of '{known.name}' are out of place")
+    return SmoothTerm(known.name, known.lower, known.upper, knots, centre)
 
 
 def _require_consistent(known: ComBatDocument, source: str) -> None:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 CONVERGENCE = 1e-4
 MAX_ITERATIONS = 10_000
+CHUNK = 500_000  # cells of the weights that are held at once
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,7 @@ def shrink_location(
     variance: NDArray[np.float64],
 ) -> NDArray[np.float64]:
     """Return the posterior mean of locations (k, p) given scales; sva's ``postmean``."""
-    weight = np.broadcast_to(np.asarray(variance * counts)[:, None], location.shape)
+    weight = variance[:, None] * counts
     return (weight * location + scale * mean[:, None]) / (weight + scale)
 
 
@@ -66,42 +67,57 @@ def shrink_parametric(
 
     A site stops once its largest relative change is below 1e-4. The change is divided by the
     signed old value, as sva does: dividing by its size would stop later and differ by 3e-5.
+    A site whose scales are all equal, as where only means are corrected, keeps them.
 
     Parameters
     ----------
     location, scale, squares : ndarray, shape (k, p)
         Mean, variance and sum of squares of the standardised residuals.
-    counts : ndarray, shape (k,)
-        Cases of each site.
+    counts : ndarray, shape (k, 1) or (k, p)
+        Cases of each site; of each feature too where cells are missing.
     priors : Priors
     """
-    new_location, new_scale = location.copy(), scale.copy()
-    active = np.arange(len(counts))
-    totals = location * counts[:, None]
+    counts = np.broadcast_to(counts, location.shape)
+    pairs = [
+        _shrink_site(location[site], scale[site], squares[site], _one(counts[site]), site, priors)
+        for site in range(len(location))
+    ]
+    return np.stack([pair[0] for pair in pairs]), np.stack([pair[1] for pair in pairs])
+
+
+def _one(counts: NDArray[np.float64]) -> NDArray[np.float64] | float:
+    """Return equal counts as one number, which is quicker to compute with."""
+    return float(counts[0]) if counts.strides == (0,) else counts
+
+
+def _shrink_site(
+    location: NDArray[np.float64],
+    scale: NDArray[np.float64],
+    squares: NDArray[np.float64],
+    n: NDArray[np.float64] | float,
+    site: int,
+    priors: Priors,
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Iterate one site: sva's ``it.sol``, with ``postmean`` and ``postvar`` written out."""
+    mean, variance = priors.location_mean[site], priors.location_variance[site]
+    shape, rate = priors.shape[site], priors.rate[site]
+    point = bool(np.isinf(shape))
+    totals, weight, divisor = location * n, variance * n, np.multiply(n, 0.5) + (shape - 1)
+    pulled = weight * location
+    old_location, old_scale = location, scale
     for _ in range(MAX_ITERATIONS):
-        if not active.size:
-            break
-        old_location, old_scale = new_location[active], new_scale[active]
-        n = counts[active]
-        moved = shrink_location(
-            location[active],
-            n,
-            old_scale,
-            priors.location_mean[active],
-            priors.location_variance[active],
-        )
-        about = squares[active] - 2 * moved * totals[active] + n[:, None] * moved**2
-        spread = _posterior_scale(
-            about, n, priors.shape[active], priors.rate[active], scale[active]
-        )
+        new_location = (pulled + old_scale * mean) / (weight + old_scale)
+        new_scale = scale
+        if not point:
+            about = squares + new_location * (n * new_location - 2 * totals)
+            new_scale = (0.5 * about + rate) / divisor
         with np.errstate(divide="ignore", invalid="ignore"):
-            change = np.maximum(
-                np.nanmax(np.abs(moved - old_location) / old_location, axis=1, initial=-np.inf),
-                np.max(np.abs(spread - old_scale) / old_scale, axis=1),
-            )
-        new_location[active], new_scale[active] = moved, spread
-        active = active[change > CONVERGENCE]
-    return new_location, new_scale
+            moved = np.nanmax(np.abs(new_location - old_location) / old_location, initial=-np.inf)
+        change = max(moved, float(np.max(np.abs(new_scale - old_scale) / old_scale)))
+        old_location, old_scale = new_location, new_scale
+        if not change > CONVERGENCE:
+            break
+    return old_location, old_scale
 
 
 def shrink_nonparametric(
@@ -115,31 +131,24 @@ def shrink_nonparametric(
     For each feature the (location, scale) pairs of all other features of the site are weighted by
     the likelihood of its residuals under them (sva's ``int.eprior``). Weights are formed on the
     logarithmic scale, so that they do not vanish for sites of several hundred cases.
+
+    ``counts`` has shape (k, 1), or (k, p) where cells are missing.
     """
     new_location, new_scale = np.empty_like(location), np.empty_like(scale)
-    totals = location * counts[:, None]
-    for site, n in enumerate(counts):
-        g, d = location[site], scale[site]
-        for feature in range(location.shape[1]):
-            about = squares[site, feature] - 2 * g * totals[site, feature] + n * g**2
-            log_weight = -0.5 * (n * np.log(2 * np.pi * d) + about / d)
-            log_weight[feature] = -np.inf
-            weight = np.exp(log_weight - log_weight.max())
-            weight /= weight.sum()
-            new_location[site, feature] = weight @ g
-            new_scale[site, feature] = weight @ d
+    p = location.shape[1]
+    counts = np.broadcast_to(counts, location.shape)
+    step = max(1, CHUNK // p)
+    for site, (g, d) in enumerate(zip(location, scale, strict=True)):
+        n, s, total = counts[site], squares[site], location[site] * counts[site]
+        # -2 log likelihood of feature f under pair m: n log(2 pi d) + (s - 2 g t + n g^2) / d.
+        pairs = np.stack([np.log(2 * np.pi * d) + g**2 / d, 1 / d, -2 * g / d])
+        for start in range(0, p, step):
+            own = slice(start, min(start + step, p))
+            weight = np.stack([n[own], s[own], total[own]], axis=1) @ pairs
+            rows = np.arange(len(weight))
+            weight[rows, rows + start] = np.inf
+            weight -= weight.min(axis=1, keepdims=True)
+            np.exp(-0.5 * weight, out=weight)
+            weight /= weight.sum(axis=1, keepdims=True)
+            new_location[site, own], new_scale[site, own] = weight @ g, weight @ d
     return new_location, new_scale
-
-
-def _posterior_scale(
-    about: NDArray[np.float64],
-    counts: NDArray[np.float64],
-    shape: NDArray[np.float64],
-    rate: NDArray[np.float64],
-    scale: NDArray[np.float64],
-) -> NDArray[np.float64]:
-    """Posterior mode of the scale given squares about the location; sva's ``postvar``."""
-    point = np.isinf(shape)[:, None]
-    with np.errstate(invalid="ignore"):
-        spread = (0.5 * about + rate[:, None]) / (counts[:, None] / 2 + shape[:, None] - 1)
-    return np.where(point, scale, spread)

@@ -1,4 +1,4 @@
-"""ComBat as a scikit-learn transformer."""
+"""The ComBat family as scikit-learn transformers."""
 
 from __future__ import annotations
 
@@ -8,24 +8,24 @@ from typing import Any, Self, cast
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
-from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
-from sklearn.utils import validation
+from sklearn import base
 
-from harmonize_kit.combat.formula import list_formula
-from harmonize_kit.combat.harmonizer import ComBatHarmonizer
+from harmonize_kit.combat.covbat_model import FittedCovBat
+from harmonize_kit.combat.longitudinal_model import FittedLongitudinalComBat
 from harmonize_kit.combat.model import FittedComBat
-from harmonize_kit.config.combat import ComBatConfig
+from harmonize_kit.combat.nested import FittedNestedComBat
+from harmonize_kit.combat.transformer import SiteTransformer
+from harmonize_kit.config.combat import (
+    ComBatConfig,
+    CovBatConfig,
+    LongitudinalComBatConfig,
+    NestedComBatConfig,
+)
 from harmonize_kit.core.table import FeatureTable
-from harmonize_kit.errors import NotFittedError, TableError
 
 
-class ComBat(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):  # pyright: ignore
+class ComBat(SiteTransformer):  # pyright: ignore[reportUnsafeMultipleInheritance]
     """Remove site effects from features and keep what the covariates explain.
-
-    Site and covariates travel as ``covariates`` to ``fit`` and ``transform``, not through the
-    constructor, so that one object meets new patients, and scikit-learn's metadata routing gives
-    every fold of a cross-validation its own: what a test subject gets depends on that subject and
-    on the training subjects alone.
 
     Parameters
     ----------
@@ -37,8 +37,13 @@ class ComBat(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):  # pyright:
         Covariates that name groups although they are written as numbers.
     reference : str, optional
         Site to which the others are brought; it stays as it is.
-    empirical_bayes, parametric, mean_only : bool
+    smooth : sequence of str, optional
+        Covariates of numbers with a smooth effect: this is ComBat-GAM. The smoothness of each
+        feature is chosen by restricted maximum likelihood.
+    empirical_bayes, parametric, mean_only, robust : bool
         See :class:`~harmonize_kit.config.combat.ComBatConfig`.
+    copy : bool
+        False lets ``transform`` write into an array of float64 that it is given.
 
     Attributes
     ----------
@@ -50,7 +55,8 @@ class ComBat(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):  # pyright:
 
     References
     ----------
-    Johnson et al. 2007, Biostatistics 8:118; Fortin et al. 2018, NeuroImage 167:104.
+    Johnson et al. 2007, Biostatistics 8:118; Fortin et al. 2018, NeuroImage 167:104; Pomponio et
+    al. 2020, NeuroImage 208:116450.
 
     Examples
     --------
@@ -64,14 +70,148 @@ class ComBat(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):  # pyright:
     """
 
     model_: FittedComBat
-    n_features_in_: int
-    feature_names_in_: NDArray[np.object_]
 
     def __init__(
         self,
         site: str = "site",
         preserve: str | Sequence[str] | None = None,
         *,
+        categorical: Sequence[str] = (),
+        smooth: Sequence[str] | None = None,
+        reference: str | None = None,
+        empirical_bayes: bool = True,
+        parametric: bool = True,
+        mean_only: bool = False,
+        robust: bool = False,
+        copy: bool = True,
+    ) -> None:
+        self.site = site
+        self.preserve = preserve
+        self.categorical = categorical
+        self.smooth = smooth
+        self.reference = reference
+        self.empirical_bayes = empirical_bayes
+        self.parametric = parametric
+        self.mean_only = mean_only
+        self.robust = robust
+        self.copy = copy
+
+    def config(self) -> ComBatConfig:
+        """Return the choices as a configuration."""
+        choices = self._choices()
+        del choices["copy"]
+        return ComBatConfig(**choices)
+
+    def adapt(self, X: ArrayLike, *, covariates: pd.DataFrame) -> Self:
+        """Return a new fitted estimator that also knows the new sites of these cases.
+
+        Everything learned before stays as it is; see :meth:`FittedComBat.adapt`.
+
+        Raises
+        ------
+        NotFittedError
+            If :meth:`fit` was not called.
+        DesignError, TableError, CovariateError
+            See :meth:`FittedComBat.adapt`.
+        """
+        self._require_fitted()
+        adapted = cast(Self, cast(Any, base).clone(self))
+        for name in ("n_features_in_", "feature_names_in_"):
+            if hasattr(self, name):
+                setattr(adapted, name, getattr(self, name))
+        adapted.model_ = self.model_.adapt(self._table(X, covariates, reset=False))
+        return adapted
+
+    def _apply(self, table: FeatureTable, X: ArrayLike) -> FeatureTable:
+        if self.copy or not isinstance(X, np.ndarray) or X.dtype != np.float64:
+            return self.model_.apply(table)
+        return self.model_.apply(table, cast(NDArray[np.float64], X))
+
+
+class CovBat(SiteTransformer):  # pyright: ignore[reportUnsafeMultipleInheritance]
+    """ComBat, and then the site effects in how features vary together.
+
+    Parameters
+    ----------
+    site, preserve, categorical, smooth, reference, empirical_bayes, parametric, mean_only
+        See :class:`ComBat`.
+    share : float
+        The fewest principal components that explain more than this share of the variance are
+        corrected.
+    components : int, optional
+        Correct so many, whatever they explain.
+
+    Attributes
+    ----------
+    model_ : FittedCovBat
+
+    References
+    ----------
+    Chen et al. 2022, Hum Brain Mapp 43:1179.
+    """
+
+    model_: FittedCovBat
+
+    def __init__(
+        self,
+        site: str = "site",
+        preserve: str | Sequence[str] | None = None,
+        *,
+        categorical: Sequence[str] = (),
+        smooth: Sequence[str] | None = None,
+        reference: str | None = None,
+        empirical_bayes: bool = True,
+        parametric: bool = True,
+        mean_only: bool = False,
+        share: float = 0.95,
+        components: int | None = None,
+    ) -> None:
+        self.site = site
+        self.preserve = preserve
+        self.categorical = categorical
+        self.smooth = smooth
+        self.reference = reference
+        self.empirical_bayes = empirical_bayes
+        self.parametric = parametric
+        self.mean_only = mean_only
+        self.share = share
+        self.components = components
+
+    def config(self) -> CovBatConfig:
+        """Return the choices as a configuration."""
+        return CovBatConfig(**self._choices())
+
+
+class LongitudinalComBat(SiteTransformer):  # pyright: ignore[reportUnsafeMultipleInheritance]
+    """ComBat for repeated scans: the visits of a subject share a level of their own.
+
+    The level is predicted from the rows that are given together, so all visits of a subject belong
+    in one call.
+
+    Parameters
+    ----------
+    site, preserve, categorical, reference, empirical_bayes, parametric, mean_only
+        See :class:`ComBat`.
+    subject : str
+        Column of ``covariates`` that names the subject.
+
+    Attributes
+    ----------
+    model_ : FittedLongitudinalComBat
+
+    References
+    ----------
+    Beer et al. 2020, NeuroImage 220:117129.
+    """
+
+    model_: FittedLongitudinalComBat
+
+    def __init__(
+        self,
+        site: str = "site",
+        preserve: str | Sequence[str] | None = None,
+        *,
+        subject: str = "subject",
         categorical: Sequence[str] = (),
         reference: str | None = None,
         empirical_bayes: bool = True,
@@ -80,100 +220,63 @@ class ComBat(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):  # pyright:
     ) -> None:
         self.site = site
         self.preserve = preserve
+        self.subject = subject
         self.categorical = categorical
         self.reference = reference
         self.empirical_bayes = empirical_bayes
         self.parametric = parametric
         self.mean_only = mean_only
 
-    def fit(self, X: ArrayLike, y: object = None, *, covariates: pd.DataFrame) -> Self:
-        """Learn the site effects.
-
-        Parameters
-        ----------
-        X : DataFrame or array, shape (n_cases, n_features)
-            A DataFrame is joined to ``covariates`` by index, an array by position.
-        y : ignored
-        covariates : DataFrame, shape (n_cases, n_columns)
-            Holds the site column and the preserved covariates.
-
-        Raises
-        ------
-        DesignError, CovariateError, TableError
-            See :meth:`ComBatHarmonizer.fit`.
-        """
-        table = self._table(X, covariates, reset=True)
-        self.model_ = self.harmonizer().fit(table)
-        return self
-
-    def transform(self, X: ArrayLike, *, covariates: pd.DataFrame) -> NDArray[np.float64]:
-        """Return harmonized features, shape (n_cases, n_features).
-
-        Raises
-        ------
-        NotFittedError
-            If :meth:`fit` was not called.
-        UnseenSiteError, CovariateError, TableError
-            See :meth:`FittedComBat.apply`.
-        """
-        if not self.__sklearn_is_fitted__():
-            raise NotFittedError("this ComBat is not fitted yet; call fit(X, covariates=...) first")
-        return self.model_.apply(self._table(X, covariates, reset=False)).values
-
-    def fit_transform(  # pyright: ignore[reportIncompatibleMethodOverride]  # site is required
-        self, X: ArrayLike, y: object = None, *, covariates: pd.DataFrame
-    ) -> NDArray[np.float64]:
-        """Fit, then return the same cases harmonized, shape (n_cases, n_features)."""
-        return self.fit(X, y, covariates=covariates).transform(X, covariates=covariates)
-
-    def harmonizer(self) -> ComBatHarmonizer:
-        """Return the same choices as a harmonizer of feature tables."""
-        preserve = self.preserve
-        if preserve is not None and not isinstance(preserve, str):
-            preserve = list_formula(preserve) or None
-        config = ComBatConfig(
-            site=self.site,
-            preserve=preserve,
-            categorical=tuple(self.categorical),
-            reference=self.reference,
-            empirical_bayes=self.empirical_bayes,
-            parametric=self.parametric,
-            mean_only=self.mean_only,
-        )
-        return ComBatHarmonizer(config)
-
-    def _table(self, X: ArrayLike, covariates: pd.DataFrame, *, reset: bool) -> FeatureTable:
-        named = isinstance(X, pd.DataFrame)
-        values = cast(
-            NDArray[np.float64],
-            cast(Any, validation).validate_data(
-                self, X, reset=reset, dtype=np.float64, ensure_all_finite="allow-nan"
-            ),
-        )
-        if named:
-            index = X.index
-        elif len(covariates) == len(values):
-            index = covariates.index
-        else:
-            raise TableError(
-                f"X is an array of {len(values)} cases and is joined to covariates by position, "
-                f"got covariates of {len(covariates)} cases; give X as a DataFrame to join by index"
-            )
-        columns = (
-            [str(name) for name in X.columns] if named else list(unnamed_features(values.shape[1]))
-        )
-        features = pd.DataFrame(values, index=index, columns=columns)
-        return FeatureTable.join(features, covariates, source="X")
-
-    def __sklearn_is_fitted__(self) -> bool:
-        return isinstance(getattr(self, "model_", None), FittedComBat)
-
-    def __sklearn_tags__(self) -> Any:
-        tags = cast(Any, super().__sklearn_tags__())
-        tags.input_tags.allow_nan = True
-        return tags
+    def config(self) -> LongitudinalComBatConfig:
+        """Return the choices as a configuration."""
+        return LongitudinalComBatConfig(**self._choices())
 
 
-def unnamed_features(count: int) -> tuple[str, ...]:
-    """Return the names scikit-learn gives the features of an array: x0, x1 ..."""
-    return tuple(f"x{number}" for number in range(count))
+class NestedComBat(SiteTransformer):  # pyright: ignore[reportUnsafeMultipleInheritance]
+    """ComBat for several batch variables (scanner, kernel, contrast ...), one after another.
+
+    Parameters
+    ----------
+    batches : sequence of str
+        Columns of ``covariates`` that name the batches.
+    preserve, categorical, smooth, empirical_bayes, parametric, mean_only
+        See :class:`ComBat`.
+    best_order : bool
+        Try every order and keep the one that leaves the fewest features differing between batches;
+        False takes the variables out in the order given.
+
+    Attributes
+    ----------
+    model_ : FittedNestedComBat
+
+    References
+    ----------
+    Horng et al. 2022, Sci Rep 12:4493.
+    """
+
+    model_: FittedNestedComBat
+
+    def __init__(
+        self,
+        batches: Sequence[str] = (),
+        preserve: str | Sequence[str] | None = None,
+        *,
+        categorical: Sequence[str] = (),
+        smooth: Sequence[str] | None = None,
+        empirical_bayes: bool = True,
+        parametric: bool = True,
+        mean_only: bool = False,
+        best_order: bool = True,
+    ) -> None:
+        self.batches = batches
+        self.preserve = preserve
+        self.categorical = categorical
+        self.smooth = smooth
+        self.empirical_bayes = empirical_bayes
+        self.parametric = parametric
+        self.mean_only = mean_only
+        self.best_order = best_order
+
+    def config(self) -> NestedComBatConfig:
+        """Return the choices as a configuration."""
+        return NestedComBatConfig(**self._choices())

@@ -11,6 +11,7 @@ import ast
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, cast
 
 from formulaic import Formula
@@ -58,6 +59,7 @@ class CovariateFormula:
     categorical: frozenset[str]
 
 
+@lru_cache(maxsize=256)
 def parse_formula(text: str | None) -> CovariateFormula:
     """Parse ``"age + sex"``, ``"age,sex"`` or ``"~ age * C(sex)"``.
 
@@ -135,6 +137,22 @@ def _names(expression: str, method: str, text: str) -> list[str]:
             "beforehand and name it"
         )
     return names
+
+
+def without_terms(parsed: CovariateFormula, names: Sequence[str]) -> CovariateFormula:
+    """Return the formula less the terms that are ``names`` alone; interactions with them stay."""
+    if not parsed.text or not set(names) & set(parsed.columns):
+        return parsed
+    kept: list[str] = []
+    for term in _terms(parsed.text, parsed.text):
+        factors = [
+            _quoted(str(one.expr)) if str(one.eval_method.value) == "lookup" else str(one.expr)
+            for one in term.factors
+        ]
+        if len(term.factors) > 1 or str(term.factors[0].expr) not in names:
+            kept.append(":".join(factors))
+    left = parse_formula(" + ".join(kept))
+    return CovariateFormula(left.text, left.columns, parsed.categorical & set(left.columns))
 
 
 def list_formula(names: Sequence[str]) -> str:

@@ -11,13 +11,17 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from harmonize_kit.combat.covariate_effects import EffectEstimator
+from harmonize_kit.combat.missing import MissingSums
 from harmonize_kit.combat.sums import SiteSums
 
 Array = NDArray[np.float64]
+Sums = Sequence[SiteSums] | Sequence[MissingSums]
 
 # Relative standard deviations and residual shares that are rounding, not measurement.
 CONSTANT_SD = 1e-13
 EXPLAINED_SHARE = 1e-13
+LEAST_SQUARES = EffectEstimator()
 
 
 @dataclass(frozen=True)
@@ -39,57 +43,79 @@ class Standardisation:
     pooled_sd: Array
 
 
-def constant_features(sums: Sequence[SiteSums]) -> NDArray[np.bool_]:
+def constant_features(sums: Sums) -> NDArray[np.bool_]:
     """Tell which features do not vary in some site of two or more cases, shape (p,).
 
     Such a feature has no scale there. As in sva it is kept out of the priors, which it would
     distort for all the others, and is passed through unchanged.
     """
-    flags = [
-        one.squares <= one.count * (CONSTANT_SD * one.feature_mean) ** 2
-        for one in sums
-        if one.count > 1
-    ]
-    return np.any(flags, axis=0) if flags else np.zeros(sums[0].squares.shape, dtype=np.bool_)
+    flags = np.zeros(sums[0].squares.shape, dtype=np.bool_)
+    for one in sums:
+        rounding = one.count * (CONSTANT_SD * one.feature_mean) ** 2
+        flags |= (one.squares <= rounding) & (np.asarray(one.count) > 1)
+    return flags
 
 
-def standardise(sums: Sequence[SiteSums], reference: int | None = None) -> Standardisation:
+def standardise(
+    sums: Sums,
+    sizes: NDArray[np.int_],
+    reference: int | None = None,
+    *,
+    ddof: int = 0,
+    estimator: EffectEstimator = LEAST_SQUARES,
+) -> Standardisation:
     """Fit site means and covariate effects together, and the pooled residual variance.
 
     The site intercepts are eliminated first (the within-site or fixed-effects estimator), which
     leaves a q x q system whatever the number of sites. The variance divides by the number of
-    cases, not by the degrees of freedom, as in sva. It is 0 where covariates explain a feature
-    wholly.
+    cases, not by the degrees of freedom, as in sva; where cells are missing, sva takes one off
+    (``ddof``). It is 0 where covariates explain a feature wholly.
+
+    Parameters
+    ----------
+    sums : sequence of SiteSums or of MissingSums, of length k
+    sizes : ndarray of int, shape (k,)
+        Cases of each site, which weigh its mean in the grand mean.
+    reference : int, optional
+        Position of the reference site.
+    ddof : int
+    estimator : EffectEstimator
+        Of the covariate effects.
     """
     gram: Array = np.sum([one.gram for one in sums], axis=0)
     cross: Array = np.sum([one.cross for one in sums], axis=0)
-    effects = np.linalg.solve(gram, cross).astype(np.float64, copy=False)
-    intercepts = np.stack([one.feature_mean - one.covariate_mean @ effects for one in sums])
-    counts = np.array([one.count for one in sums], dtype=np.float64)
-    scatter = np.stack([one.residual_scatter(effects) for one in sums])
     within: Array = np.sum([one.squares for one in sums], axis=0)
+    counts = site_counts(sums)
+    effects = estimator.effects(gram, cross, within, counts.sum(axis=0), len(sums))
+    scatter = np.stack([one.residual_scatter(effects) for one in sums])
     if reference is None:
-        grand = counts @ intercepts / counts.sum()
-        variance = scatter.sum(axis=0) / counts.sum()
+        intercepts = np.stack([one.mean_residual(np.zeros(1), effects) for one in sums])
+        grand = sizes / sizes.sum() @ intercepts
+        variance = scatter.sum(axis=0) / np.maximum(counts.sum(axis=0) - ddof, 1)
     else:
-        grand = intercepts[reference]
-        variance = scatter[reference] / counts[reference]
-    variance[variance * counts.sum() <= EXPLAINED_SHARE * within] = 0.0
+        grand = sums[reference].mean_residual(np.zeros(1), effects)
+        variance = scatter[reference] / np.maximum(counts[reference] - ddof, 1)
+    variance[variance * counts.sum(axis=0) <= EXPLAINED_SHARE * within] = 0.0
     return Standardisation(grand, effects, np.sqrt(variance))
 
 
+def site_counts(sums: Sums) -> Array:
+    """Return the cases of each site, shape (k, 1), or (k, p) where cells are missing."""
+    return np.array([np.atleast_1d(one.count) for one in sums], dtype=np.float64)
+
+
 def site_location_scale(
-    sums: Sequence[SiteSums], standard: Standardisation, *, mean_only: bool
+    sums: Sums, standard: Standardisation, *, mean_only: NDArray[np.bool_]
 ) -> tuple[Array, Array, Array]:
     """Return location, scale and sum of squares of the standardised residuals, each (k, p).
 
-    The location is their mean in the site, the scale their variance (divisor n - 1), or 1 where
-    only the mean is corrected. Standard deviations must not be 0.
+    The location is their mean in the site, the scale their variance (divisor n - 1), or 1 at the
+    sites, shape (k,), where only the mean is corrected. Standard deviations must not be 0.
     """
     sd, effects = standard.pooled_sd, standard.coefficients
     location = np.stack([one.mean_residual(standard.grand_mean, effects) / sd for one in sums])
     scatter = np.stack([one.residual_scatter(effects) / sd**2 for one in sums])
-    counts = np.array([one.count for one in sums], dtype=np.float64)[:, None]
+    counts = site_counts(sums)
     squares = scatter + counts * location**2
-    scale = np.ones_like(location) if mean_only else scatter / (counts - 1)
+    scale = np.where(mean_only[:, None], 1.0, scatter / np.maximum(counts - 1, 1))
     return location, scale, squares

@@ -85,11 +85,22 @@ def sum_by_site(
         Design columns without intercept.
     features : ndarray, shape (n, p)
     """
-    return [_sum(covariates[sites == code], features[sites == code]) for code in range(n_sites)]
+    rows = rows_by_site(sites, n_sites)
+    return [sum_rows(covariates[own], features[own]) for own in rows]
 
 
-def _sum(covariates: Array, features: Array) -> SiteSums:
+def rows_by_site(sites: NDArray[np.int_], n_sites: int) -> list[NDArray[np.int_]]:
+    """Return the rows of each site, in order."""
+    order = np.argsort(sites, kind="stable")
+    ends = np.cumsum(np.bincount(sites, minlength=n_sites))[:-1]
+    return list(np.split(order, ends))
+
+
+def sum_rows(covariates: Array, features: Array) -> SiteSums:
+    """Return the sums of one site's cases; ``features`` is worked on in place."""
     covariate_mean, feature_mean = covariates.mean(axis=0), features.mean(axis=0)
-    x, y = covariates - covariate_mean, features - feature_mean
-    squares = np.einsum("ij,ij->j", y, y)
-    return SiteSums(len(x), covariate_mean, feature_mean, x.T @ x, x.T @ y, squares)
+    x = covariates - covariate_mean
+    features -= feature_mean
+    cross = x.T @ features
+    np.multiply(features, features, out=features)
+    return SiteSums(len(x), covariate_mean, feature_mean, x.T @ x, cross, features.sum(axis=0))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -12,7 +13,7 @@ from harmonize_kit.compare.folds import CrossValidation, Fold
 from harmonize_kit.compare.study import rows_by_id
 from harmonize_kit.core.harmonizer import Harmonizer
 from harmonize_kit.core.table import FeatureTable
-from harmonize_kit.errors import HarmonizeError, TableError
+from harmonize_kit.errors import HarmonizeError, HarmonizeWarning, TableError
 
 
 @dataclass(frozen=True)
@@ -73,7 +74,10 @@ class Candidate:
     ) -> Floats:
         training = rows_by_id(table, [table.ids[int(row)] for row in fold.train])
         try:
-            applied = harmonizer.fit(training).apply(table)
+            # What a fit on all cases warns of is told once; that a fold is smaller is known.
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", HarmonizeWarning)
+                applied = harmonizer.fit(training).apply(table)
         except HarmonizeError as error:
             error.add_note(f"while refitting candidate '{self.name}' for {where}")
             raise

@@ -24,6 +24,11 @@ class ComBatConfig(BaseModel):
         Normal and inverse-gamma priors; False integrates over the features themselves.
     mean_only : bool
         Correct location only and leave the variance of each site as it is.
+    smooth : tuple of str
+        Covariates of numbers whose effect is a penalised spline instead of a line (ComBat-GAM,
+        Pomponio et al. 2020).
+    robust : bool
+        Median and biweight midvariance in place of mean and variance of each site.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -35,3 +40,53 @@ class ComBatConfig(BaseModel):
     empirical_bayes: bool = True
     parametric: bool = True
     mean_only: bool = False
+    smooth: tuple[str, ...] = ()
+    robust: bool = False
+
+
+class CovBatConfig(ComBatConfig):
+    """Choices of a CovBat fit: those of ComBat, and how many components to correct.
+
+    Parameters
+    ----------
+    share : float
+        The fewest principal components that explain more than this share of the variance.
+    components : int, optional
+        So many, whatever they explain.
+    """
+
+    share: float = 0.95
+    components: int | None = None
+
+
+class LongitudinalComBatConfig(ComBatConfig):
+    """Choices of a longitudinal fit: those of ComBat, and who was seen several times.
+
+    Parameters
+    ----------
+    subject : str
+        Column that names the subject of each row.
+    """
+
+    subject: str = "subject"
+
+
+class NestedComBatConfig(ComBatConfig):
+    """Choices of a nested fit: those of ComBat, for several batch variables.
+
+    Parameters
+    ----------
+    batches : tuple of str
+        Columns that name the batches, two or more; ``site`` is not used.
+    best_order : bool
+        Try every order; False takes the variables out in the order given.
+    """
+
+    batches: tuple[str, ...] = ()
+    best_order: bool = True
+
+
+def combat_part(config: ComBatConfig) -> ComBatConfig:
+    """Return the choices of ComBat alone that a configuration of its kind holds."""
+    own = config.model_dump(include=set(ComBatConfig.model_fields))
+    return ComBatConfig(**own)

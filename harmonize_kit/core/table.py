@@ -48,9 +48,14 @@ class FeatureTable:
         check_unique_ids((str(name) for name in self.features.index), self.source)
         if list(self.features.index) != list(self.covariates.index):
             raise TableError(f"{self.source}: features and covariates must list the same ids")
-        infinite = np.argwhere(np.isinf(self.values))
-        if infinite.size:
-            row, column = infinite[0]
+        values = self.values
+        with np.errstate(all="ignore"):
+            # One number tells for the whole: a sum is finite only where every value is.
+            if np.isfinite(values.sum()):
+                return
+        infinite = np.isinf(values)
+        if infinite.any():
+            row, column = np.argwhere(infinite)[0]
             raise TableError(
                 f"{self.source}: expected finite values, got an infinite one at id "
                 f"'{self.ids[row]}', column '{self.names[column]}'; correct it or leave it empty"
@@ -136,7 +141,7 @@ def text_column(frame: pd.DataFrame, column: str, source: str = "covariates") ->
         If the column is absent, or a cell is empty or ``n/a``; ids are listed.
     """
     require_column(frame, column, source)
-    texts = [as_text(value).strip() for value in frame[column]]
+    texts = [as_text(value).strip() for value in frame[column].to_numpy(dtype=object)]
     empty = [str(name) for name, text in zip(frame.index, texts, strict=True) if _is_blank(text)]
     if empty:
         raise CovariateError(
@@ -155,6 +160,9 @@ def number_column(frame: pd.DataFrame, column: str, source: str = "covariates") 
         If the column is absent or a cell is not a number; the id is named.
     """
     require_column(frame, column, source)
+    known = _as_numbers(frame[column])
+    if known is not None:
+        return pd.Series(known, index=frame.index, name=column)
     numbers = np.empty(len(frame))
     for row, (name, value) in enumerate(zip(frame.index, frame[column], strict=True)):
         number = parse_number(value)
@@ -170,10 +178,21 @@ def number_column(frame: pd.DataFrame, column: str, source: str = "covariates") 
 
 def is_number_column(frame: pd.DataFrame, column: str) -> bool:
     """Tell whether every cell is a number or missing, and at least one is a number."""
+    known = _as_numbers(frame[column])
+    if known is not None:
+        return bool(np.isfinite(known).any())
     numbers = [parse_number(value) for value in frame[column]]
     return all(number is not None for number in numbers) and any(
         number is not None and np.isfinite(number) for number in numbers
     )
+
+
+def _as_numbers(column: pd.Series[Any]) -> NDArray[np.float64] | None:
+    """Return a column that holds numbers as it is, and None where cells must be parsed."""
+    if not isinstance(column.dtype, np.dtype) or column.dtype.kind not in "iuf":
+        return None
+    numbers = column.to_numpy(dtype=np.float64)
+    return None if np.isinf(numbers).any() else numbers
 
 
 def parse_number(value: object) -> float | None:
@@ -195,6 +214,8 @@ def parse_number(value: object) -> float | None:
 
 def as_text(value: object) -> str:
     """Return a cell as the text it stands for; a site stored as 3.0 is '3', a missing one is ''."""
+    if isinstance(value, str):
+        return value
     if value is None or value is pd.NA:
         return ""
     if isinstance(value, Integral) and not isinstance(value, (bool, np.bool_)):

@@ -6,16 +6,20 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
-from harmonize_kit.combat import FittedComBat
-from harmonize_kit.core.table import FeatureTable, text_column
+from harmonize_kit.combat import Fitted, extrapolated_cases, known_cases, parts_of
+from harmonize_kit.core.table import FeatureTable
 from harmonize_kit.flows.fit import model_digest
 from harmonize_kit.flows.models import load_fitted
 from harmonize_kit.flows.tables import TableInput
 from harmonize_kit.storage.feature_tables import require_writable, write_feature_table
 
 NOTE_COLUMN = "harmonization"
+HARMONIZED, KEPT = "harmonized", "kept: unknown site"
+BEYOND = "beyond the training range"
 
 
 def apply(
@@ -24,7 +28,7 @@ def apply(
     """Apply a saved model to a table and write the result.
 
     With ``unseen="keep"`` the cases of sites the model does not know stay as they are, and a
-    column says so.
+    column says so; it also says which cases lie beyond the training range of a covariate.
 
     Raises
     ------
@@ -37,23 +41,37 @@ def apply(
     """
     fitted, _ = load_fitted(model)
     require_writable(output, source.paths)
-    table = source.read(only=fitted.features)
-    result = fitted.apply(table) if unseen == "error" else _apply_known(fitted, table)
+    table = source.read(only=parts_of(fitted)[0].features)
+    known = np.ones(len(table.ids), dtype=np.bool_)
+    if unseen == "keep":
+        known = known_cases(fitted, table)
+    result = fitted.apply(table) if known.all() else _apply_known(fitted, table, known)
+    notes = _notes(fitted, table, known)
+    if unseen == "keep" or (notes != HARMONIZED).any():
+        result = replace(result, covariates=result.covariates.assign(**{NOTE_COLUMN: notes}))
     made_by = {"command": "apply", "model": model_digest(fitted)}
     result = result.with_values(result.values, **made_by)
     write_feature_table(result, output, notes=(NOTE_COLUMN,))
     return result
 
 
-def _apply_known(fitted: FittedComBat, table: FeatureTable) -> FeatureTable:
-    sites = text_column(table.covariates, fitted.config.site, table.source)
-    known = sites.isin(fitted.sites)
-    names = [name for name in table.names if name in set(fitted.features)]
+def _apply_known(fitted: Fitted, table: FeatureTable, known: NDArray[np.bool_]) -> FeatureTable:
+    own = set(parts_of(fitted)[0].features)
+    names = [name for name in table.names if name in own]
     features = table.features[names].copy()
     if known.any():
-        harmonized = fitted.apply(table.select([str(case) for case in sites.index[known]]))
+        ids = [case for case, flag in zip(table.ids, known, strict=True) if flag]
+        harmonized = fitted.apply(table.select(ids))
         features.loc[harmonized.features.index] = harmonized.features[names]
-    note = pd.Series("harmonized", index=known.index).mask(~known, "kept: unknown site")
-    return replace(
-        table, features=features, covariates=table.covariates.assign(**{NOTE_COLUMN: note})
-    )
+    return replace(table, features=features)
+
+
+def _notes(fitted: Fitted, table: FeatureTable, known: NDArray[np.bool_]) -> pd.Series[str]:
+    """Return a word on each case: harmonized, by extrapolation, or kept."""
+    notes = pd.Series(HARMONIZED, index=table.covariates.index, dtype=object)
+    rows = [case for case, flag in zip(table.ids, known, strict=True) if flag]
+    for name, beyond in extrapolated_cases(fitted, table.select(rows)).items():
+        flagged = [case for case, flag in zip(rows, beyond, strict=True) if flag]
+        plain = notes[flagged] == HARMONIZED
+        notes[flagged] += plain.map({True: ": ", False: ", "}) + f"{name} {BEYOND}"
+    return notes.mask(~known, KEPT)

@@ -3,8 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
-from harmonize_kit.combat import ComBatHarmonizer, FittedComBat, parse_formula, to_document
+import numpy as np
+
+from harmonize_kit.combat import (
+    Fitted,
+    describe,
+    harmonizer_of,
+    named_columns,
+    parse_formula,
+    parts_of,
+)
 from harmonize_kit.config.combat import ComBatConfig
 from harmonize_kit.core.digest import digest_arrays, digest_value
 from harmonize_kit.flows.models import save
@@ -19,7 +29,7 @@ def fit(
     config: ComBatConfig,
     *,
     harmonized: Path | None = None,
-) -> FittedComBat:
+) -> Fitted:
     """Fit a harmonizer to a table, save it, and optionally write the table harmonized by it.
 
     Raises
@@ -29,11 +39,11 @@ def fit(
     ConfigError
         If ``model`` holds something other than a model.
     """
-    named = {config.site, *parse_formula(config.preserve).columns}
+    named = {*named_columns(config), *parse_formula(config.preserve).columns, *config.smooth}
     if harmonized is not None:
         require_writable(harmonized, source.paths)
     table = source.read(not_features=named)
-    fitted = ComBatHarmonizer(config).fit(table)
+    fitted = harmonizer_of(config).fit(table)
     result = fitted.apply(table) if harmonized is not None else None
     save(fitted, model, table=digest_file(source.path), cases=len(table.ids))
     if harmonized is not None and result is not None:
@@ -42,7 +52,22 @@ def fit(
     return fitted
 
 
-def model_digest(fitted: FittedComBat) -> str:
+def model_digest(fitted: Fitted) -> str:
     """Return a short digest that names a model in the tables it makes."""
-    document, arrays = to_document(fitted)
+    _, document, arrays = describe(fitted)
     return digest_value([document, digest_arrays(arrays)])[:16]
+
+
+def describe_fit(fitted: Fitted) -> dict[str, Any]:
+    """Return what was fitted, as plain values: cases, sites with their cases, features."""
+    parts = parts_of(fitted)
+    return {
+        "cases": sum(parts[0].counts),
+        "sites": {
+            site: count
+            for part in parts
+            for site, count in zip(part.sites, part.counts, strict=True)
+        },
+        "features": len(parts[0].features),
+        "passed_through": int(np.any([part.passed_through for part in parts], axis=0).sum()),
+    }

@@ -7,6 +7,14 @@ from typing import Any
 
 import numpy as np
 
+from harmonize_kit.combat import (
+    Fitted,
+    FittedComBat,
+    FittedCovBat,
+    FittedLongitudinalComBat,
+    describe,
+    parts_of,
+)
 from harmonize_kit.flows.fit import model_digest
 from harmonize_kit.flows.models import load_fitted
 
@@ -20,28 +28,59 @@ def inspect(model: Path) -> dict[str, Any]:
         If there is no model, or it was damaged or changed.
     """
     fitted, made_by = load_fitted(model)
-    shift = np.sqrt(np.mean(fitted.location**2, axis=1))
-    spread = np.exp(np.mean(np.log(np.where(fitted.scale > 0, fitted.scale, 1.0)), axis=1))
+    parts = parts_of(fitted)
+    first = parts[0]
+    through = np.any([part.passed_through for part in parts], axis=0)
+    smooth = {term.name for term in first.design.smooths}
+    ranges = {
+        name: {"range": list(ends), "smooth": name in smooth}
+        for name, ends in first.design.ranges.items()
+    }
     return {
-        "kind": "combat",
+        "kind": describe(fitted)[0],
         "digest": model_digest(fitted),
-        "configuration": fitted.config.model_dump(mode="json"),
-        "sites": {
-            name: {
-                "cases": count,
-                "root_mean_square_shift": float(shift[code]),
-                "geometric_mean_variance_ratio": float(spread[code]),
-            }
-            for code, (name, count) in enumerate(zip(fitted.sites, fitted.counts, strict=True))
-        },
-        "cases": sum(fitted.counts),
-        "features": list(fitted.features),
+        "configuration": _configuration(fitted),
+        "sites": _sites(first),
+        "stages": [{"batch": part.config.site, "sites": _sites(part)} for part in parts],
+        "adapted": list(first.adapted),
+        "cases": sum(first.counts),
+        "features": list(first.features),
         "passed_through": [
-            name for name, flag in zip(fitted.features, fitted.passed_through, strict=True) if flag
+            name for name, flag in zip(first.features, through, strict=True) if flag
         ],
         "covariates": {
-            **{name: {"range": list(ends)} for name, ends in fitted.design.ranges.items()},
-            **{name: {"levels": list(known)} for name, known in fitted.design.levels.items()},
+            **ranges,
+            **{name: {"levels": list(known)} for name, known in first.design.levels.items()},
         },
+        **_particulars(fitted),
         "made_by": dict(made_by),
+    }
+
+
+def _configuration(fitted: Fitted) -> dict[str, Any]:
+    if isinstance(fitted, (FittedComBat, FittedCovBat, FittedLongitudinalComBat)):
+        return fitted.config.model_dump(mode="json")
+    own = fitted.stages[0].config.model_dump(mode="json", exclude={"site"})
+    return {"batches": list(fitted.order), **own}
+
+
+def _particulars(fitted: Fitted) -> dict[str, Any]:
+    """Return what a kind of model learned beside site effects."""
+    if isinstance(fitted, FittedCovBat):
+        return {"components": len(fitted.scores.target)}
+    if isinstance(fitted, FittedLongitudinalComBat):
+        return {"median_between_to_within_variance": float(np.median(fitted.subjects.ratio))}
+    return {}
+
+
+def _sites(part: FittedComBat) -> dict[str, Any]:
+    shift = np.sqrt(np.mean(part.location**2, axis=1))
+    spread = np.exp(np.mean(np.log(np.where(part.scale > 0, part.scale, 1.0)), axis=1))
+    return {
+        name: {
+            "cases": count,
+            "root_mean_square_shift": float(shift[code]),
+            "geometric_mean_variance_ratio": float(spread[code]),
+        }
+        for code, (name, count) in enumerate(zip(part.sites, part.counts, strict=True))
     }

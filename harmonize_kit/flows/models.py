@@ -9,18 +9,30 @@ from typing import Any
 import numpy as np
 
 from harmonize_kit import combat
-from harmonize_kit.combat import ComBat, FittedComBat, unnamed_features
+from harmonize_kit.combat import (
+    ComBat,
+    CovBat,
+    Fitted,
+    FittedComBat,
+    FittedCovBat,
+    FittedLongitudinalComBat,
+    LongitudinalComBat,
+    NestedComBat,
+    SiteTransformer,
+    parts_of,
+    unnamed_features,
+)
 from harmonize_kit.errors import InputError, IntegrityError, NotFittedError
 from harmonize_kit.provenance import versions
 from harmonize_kit.storage.models import StoredModel, load_model, save_model
 
 
-def save(model: ComBat | FittedComBat, folder: str | Path, **made_by: Any) -> Path:
+def save(model: SiteTransformer | Fitted, folder: str | Path, **made_by: Any) -> Path:
     """Write a fitted model as a folder of JSON and arrays; it holds nothing of any subject.
 
     Parameters
     ----------
-    model : ComBat or FittedComBat
+    model : ComBat, CovBat, LongitudinalComBat, NestedComBat, or what their fit learned
     folder : path
         Made anew; a model that is there is replaced.
 
@@ -31,15 +43,15 @@ def save(model: ComBat | FittedComBat, folder: str | Path, **made_by: Any) -> Pa
     ConfigError
         If ``folder`` holds something other than a model.
     """
-    fitted = model.model_ if isinstance(model, ComBat) and hasattr(model, "model_") else model
-    if not isinstance(fitted, FittedComBat):
+    fitted: Fitted | None = getattr(model, "model_", model)  # pyright: ignore[reportAssignmentType]
+    if fitted is None or isinstance(fitted, SiteTransformer):
         raise NotFittedError("expected a fitted model; call fit first")
-    document, arrays = combat.to_document(fitted)
-    save_model(Path(folder), combat.KIND, document, arrays, {"versions": versions(), **made_by})
+    kind, document, arrays = combat.describe(fitted)
+    save_model(Path(folder), kind, document, arrays, {"versions": versions(), **made_by})
     return Path(folder)
 
 
-def load(folder: str | Path) -> ComBat:
+def load(folder: str | Path) -> SiteTransformer:
     """Read a model folder and return the fitted estimator.
 
     Raises
@@ -50,28 +62,38 @@ def load(folder: str | Path) -> ComBat:
         If it was damaged, changed, or written by a newer version.
     """
     fitted, _ = load_fitted(Path(folder))
-    config = fitted.config
-    estimator = ComBat(**config.model_dump())
+    estimator = _unfitted(fitted)
     estimator.model_ = fitted
-    estimator.n_features_in_ = len(fitted.features)
-    if fitted.features != unnamed_features(len(fitted.features)):
-        estimator.feature_names_in_ = np.array(fitted.features, dtype=object)
+    features = parts_of(fitted)[0].features
+    estimator.n_features_in_ = len(features)
+    if features != unnamed_features(len(features)):
+        estimator.feature_names_in_ = np.array(features, dtype=object)
     return estimator
 
 
-def load_fitted(folder: Path) -> tuple[FittedComBat, Mapping[str, Any]]:
+def load_fitted(folder: Path) -> tuple[Fitted, Mapping[str, Any]]:
     """Return the fitted model of a folder, and what made it."""
     stored = load_model(folder)
     return restore(stored, str(folder)), stored.made_by
 
 
-def restore(stored: StoredModel, source: str) -> FittedComBat:
+def restore(stored: StoredModel, source: str) -> Fitted:
     """Return the fitted model a stored one describes."""
-    if stored.kind != combat.KIND:
-        raise IntegrityError(
-            f"{source}: expected a model of kind '{combat.KIND}', got {stored.kind}"
-        )
     try:
-        return combat.from_document(stored.document, stored.arrays, source)
+        return combat.restore(stored.kind, stored.document, stored.arrays, source)
     except InputError as error:
         raise IntegrityError(f"{source}: {error}") from error
+
+
+def _unfitted(fitted: Fitted) -> SiteTransformer:
+    if isinstance(fitted, (FittedComBat, FittedCovBat, FittedLongitudinalComBat)):
+        choices = fitted.config.model_dump()
+        if isinstance(fitted, FittedComBat):
+            return ComBat(**choices)
+        del choices["robust"]
+        if isinstance(fitted, FittedCovBat):
+            return CovBat(**choices)
+        del choices["smooth"]
+        return LongitudinalComBat(**choices)
+    choices = fitted.stages[0].config.model_dump(exclude={"site", "reference", "robust"})
+    return NestedComBat(fitted.order, best_order=False, **choices)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
@@ -13,8 +14,10 @@ from sklearn.base import clone
 from sklearn.linear_model import Ridge
 from sklearn.model_selection import GridSearchCV, KFold, cross_validate
 from sklearn.pipeline import make_pipeline
+from sklearn.utils import estimator_checks
 
-from harmonize_kit.combat import ComBat
+import harmonize_kit as hk
+from harmonize_kit.combat import ComBat, CovBat, LongitudinalComBat, NestedComBat
 from harmonize_kit.core.table import FeatureTable
 from harmonize_kit.errors import NotFittedError, TableError
 
@@ -60,6 +63,10 @@ def test_names_and_output_container(table: FeatureTable) -> None:
     assert list(out.index) == table.ids[:2]
 
 
+def fresh(estimator: Any) -> Any:
+    return clone(estimator)
+
+
 def test_clone_keeps_choices_and_drops_state(table: FeatureTable) -> None:
     combat = ComBat(preserve="age", mean_only=True).fit(table.features, covariates=table.covariates)
     copy: Any = clone(combat)
@@ -76,6 +83,86 @@ def test_covariates_reach_every_fold(table: FeatureTable) -> None:
     grid = GridSearchCV(pipeline, {"combat__mean_only": [True, False]}, cv=3)
     grid.fit(table.features, table.number("age"), covariates=table.covariates)
     assert "combat__mean_only" in grid.best_params_
+
+
+ESTIMATORS: dict[str, Any] = {
+    "ComBat": ComBat(preserve="age + sex"),
+    "ComBat-GAM": ComBat(preserve="sex", smooth=["age"]),
+    "CovBat": CovBat(preserve=["age"]),
+    "LongitudinalComBat": LongitudinalComBat(preserve="age", subject="person"),
+    "NestedComBat": NestedComBat(["site", "kernel"], preserve="age"),
+}
+
+
+@pytest.fixture
+def people(table: FeatureTable) -> pd.DataFrame:
+    """Covariates with a person for every three cases, and a second batch variable."""
+    number = np.arange(len(table.ids))
+    person = np.char.add("p", (number // 3).astype(str))
+    kernel = np.where(number * 7 % 5 < 2, "soft", "sharp")
+    return table.covariates.assign(person=person, kernel=kernel)
+
+
+@pytest.mark.parametrize("estimator", ESTIMATORS.values(), ids=ESTIMATORS.keys())
+def test_every_method_is_an_estimator(
+    estimator: Any, table: FeatureTable, people: pd.DataFrame, tmp_path: Path
+) -> None:
+    for check in (
+        estimator_checks.check_no_attributes_set_in_init,
+        estimator_checks.check_get_params_invariance,
+        estimator_checks.check_set_params,
+        estimator_checks.check_estimator_repr,
+        estimator_checks.check_estimator_cloneable,
+        estimator_checks.check_parameters_default_constructible,
+    ):
+        cast(Any, check)(type(estimator).__name__, fresh(estimator))
+    with pytest.raises(NotFittedError, match=type(estimator).__name__):
+        fresh(estimator).transform(table.features, covariates=people)
+    fitted = fresh(estimator).set_output(transform="pandas").fit(table.features, covariates=people)
+    out = fitted.transform(table.features, covariates=people)
+    assert list(out.columns) == list(fitted.get_feature_names_out()) == table.names
+    again = hk.load(hk.save(fitted, tmp_path / "model"))
+    assert type(again) is type(estimator)
+    got = again.transform(table.features, covariates=people)
+    np.testing.assert_array_equal(got, out.to_numpy())
+    refitted = fresh(again)
+    got = refitted.fit(table.features, covariates=people).transform(
+        table.features, covariates=people
+    )
+    np.testing.assert_allclose(got, out.to_numpy())
+
+
+@pytest.mark.usefixtures("routed")
+@pytest.mark.parametrize("estimator", ESTIMATORS.values(), ids=ESTIMATORS.keys())
+def test_no_method_sees_the_test_fold(
+    estimator: Any, table: FeatureTable, people: pd.DataFrame
+) -> None:
+    """Wild values of the test fold leave what the training fold alone gives."""
+    train, test = next(iter(KFold(3, shuffle=True, random_state=0).split(table.features)))
+    wild = table.features.copy()
+    wild.iloc[test] = wild.iloc[test] * 1000
+    routed = fresh(estimator).set_fit_request(covariates=True)
+    routed = routed.set_transform_request(covariates=True)
+    found = cross_validate(
+        make_pipeline(routed, Ridge()), wild, np.zeros(len(wild)), cv=[(train, test)],
+        scoring=lambda *_: 0.0, params={"covariates": people}, return_estimator=True,
+    )["estimator"][0][0]  # fmt: skip
+    alone = fresh(estimator).fit(table.features.iloc[train], covariates=people)
+    own = table.features.iloc[train]
+    np.testing.assert_array_equal(
+        found.transform(own, covariates=people), alone.transform(own, covariates=people)
+    )
+
+
+def test_in_place_where_asked(table: FeatureTable) -> None:
+    expected = ComBat().fit(table.values, covariates=table.covariates)
+    X = table.values.copy()
+    combat = ComBat(copy=False).fit(X, covariates=table.covariates)
+    out = combat.transform(X, covariates=table.covariates)
+    assert np.shares_memory(out, X)
+    np.testing.assert_array_equal(
+        out, expected.transform(table.values, covariates=table.covariates)
+    )
 
 
 @pytest.mark.usefixtures("routed")

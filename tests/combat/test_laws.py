@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harmonize_kit.combat import ComBatHarmonizer, from_document, to_document
+from harmonize_kit.combat.design import learn_design
 from harmonize_kit.combat.sums import sum_by_site
 from harmonize_kit.config.combat import ComBatConfig
 from harmonize_kit.core.harmonizer import IdentityHarmonizer
@@ -44,7 +45,7 @@ def test_identity_obeys(law: Callable[[Any, FeatureTable], None], table: Feature
 
 @settings(max_examples=20, deadline=None)
 @given(
-    seed=st.integers(0, 10_000), p=st.integers(2, 30), n=st.integers(20, 80),
+    seed=st.integers(0, 10_000), p=st.integers(2, 30), n=st.integers(25, 80),
     sites=st.sampled_from(["AB", "ABC", "ABCDE"]),
 )  # fmt: skip
 def test_sites_agree_afterwards_without_shrinkage(seed: int, p: int, n: int, sites: str) -> None:
@@ -125,3 +126,68 @@ def test_sites_far_apart_keep_their_variance(table: FeatureTable) -> None:
     near = ComBatHarmonizer(ComBatConfig()).fit(table)
     apart = ComBatHarmonizer(ComBatConfig()).fit(table.with_values(table.values + far))
     np.testing.assert_allclose(apart.pooled_sd, near.pooled_sd, rtol=1e-7)
+
+
+@settings(max_examples=10, deadline=None)
+@given(seed=st.integers(0, 10_000), law=st.sampled_from(laws.ALL))
+def test_laws_hold_on_any_table(seed: int, law: Callable[[Any, FeatureTable], None]) -> None:
+    table = make_table(seed, n=60, p=6)
+    law(ComBatHarmonizer(ComBatConfig(preserve="age * sex", reference="A")), table)
+
+
+@settings(max_examples=15, deadline=None)
+@given(seed=st.integers(0, 10_000))
+def test_harmonized_data_is_harmonized_already(seed: int) -> None:
+    """Without shrinkage a second pass changes nothing: the first left no site effect."""
+    table = make_table(seed)
+    harmonizer = ComBatHarmonizer(ComBatConfig(reference="A", empirical_bayes=False))
+    once = harmonizer.fit(table).apply(table)
+    again = harmonizer.fit(once)
+    np.testing.assert_allclose(again.apply(once).values, once.values, atol=1e-9)
+    np.testing.assert_allclose(again.location, 0, atol=1e-9)
+    np.testing.assert_allclose(again.scale, 1, atol=1e-9)
+
+
+@settings(max_examples=15, deadline=None)
+@given(seed=st.integers(0, 10_000))
+def test_without_shrinkage_a_feature_does_not_know_the_others(seed: int) -> None:
+    """What lets features be fitted block by block."""
+    table = make_table(seed, n=40, p=9)
+    config = ComBatConfig(preserve="age", empirical_bayes=False)
+    whole = ComBatHarmonizer(config).fit(table).apply(table)
+    one = replace(table, features=table.features[["f04"]])
+    got = ComBatHarmonizer(config).fit(one).apply(one)
+    np.testing.assert_allclose(got.values[:, 0], whole.values[:, 4], rtol=1e-12)
+
+
+def test_blocks_do_not_show(table: FeatureTable, monkeypatch: pytest.MonkeyPatch) -> None:
+    values = table.values.copy()
+    values[3, 5] = np.nan
+    table = table.with_values(values)
+    config = ComBatConfig(preserve="age + sex", reference="B")
+    expected = ComBatHarmonizer(config).fit(table).apply(table).values
+    monkeypatch.setattr("harmonize_kit.combat.effects.BLOCK", 3 * len(table.ids))
+    monkeypatch.setattr("harmonize_kit.combat.model.BLOCK", 2 * len(table.ids))
+    np.testing.assert_allclose(
+        ComBatHarmonizer(config).fit(table).apply(table).values, expected, rtol=1e-12
+    )
+
+
+@pytest.mark.parametrize("formula", ["age + sex", "sex + age", "age", "sex", "dx + sex + age"])
+def test_a_plain_sum_of_columns_is_what_formulaic_gives(table: FeatureTable, formula: str) -> None:
+    dx = np.array(["CN", "MCI", "AD"])[np.arange(90) % 3]
+    covariates = table.covariates.assign(dx=dx)
+    plain = learn_design(covariates, formula)
+    # An interaction sends it through formulaic; its first columns are the main effects.
+    full = learn_design(covariates, f"{formula} + age:sex")
+    assert full.names[: len(plain.names)] == plain.names
+    np.testing.assert_allclose(
+        full.matrix(covariates)[:, : len(plain.names)], plain.matrix(covariates), rtol=1e-12
+    )
+
+
+def test_wide_tables_of_few_cases_are_fitted() -> None:
+    table = make_table(8, n=15, p=2000)
+    got = ComBatHarmonizer(ComBatConfig(preserve="age")).fit(table).apply(table)
+    assert np.isfinite(got.values).all()
+    assert got.values.std() < table.values.std()

@@ -35,7 +35,10 @@ def oracle() -> FeatureTable:
         ("comfam_lm_noeb", {"preserve": COVARIATES, "empirical_bayes": False}),
         ("comfam_lm_inter", {"preserve": "age * sex + dx"}),
         ("sva_meanonly_mod", {"preserve": COVARIATES, "mean_only": True}),
+        ("sva_meanonly_nomod", {"mean_only": True}),
         ("sva_nonpar_mod", {"preserve": COVARIATES, "parametric": False}),
+        ("sva_nonpar_nomod", {"parametric": False}),
+        ("comfam_lm_refA", {"preserve": COVARIATES, "reference": "A"}),
     ],
 )
 def test_equals_r(oracle: FeatureTable, figure: str, choices: dict[str, Any]) -> None:
@@ -50,3 +53,41 @@ def test_a_wrong_choice_is_not_equal_to_r(oracle: FeatureTable) -> None:
     expected = pd.read_csv(FIGURES / "sva_eb_mod.csv", index_col="id").loc[oracle.ids]
     got = ComBatHarmonizer(ComBatConfig(site="SITE")).fit(oracle).apply(oracle)
     assert np.abs(got.values - expected.to_numpy()).max() > 0.1
+
+
+@pytest.mark.parametrize(
+    ("figure", "choices"), [("sva_nan_nomod", {}), ("sva_nan_mod", {"preserve": COVARIATES})]
+)
+def test_missing_cells_as_in_sva(
+    oracle: FeatureTable, figure: str, choices: dict[str, Any]
+) -> None:
+    holed = pd.read_csv(FIGURES / "data_nan.csv", index_col="id")
+    table = FeatureTable.join(holed, oracle.covariates)
+    assert np.isnan(table.values).sum() == 327
+    expected = pd.read_csv(FIGURES / f"{figure}.csv", index_col="id").loc[table.ids, table.names]
+    got = ComBatHarmonizer(ComBatConfig(site="SITE", **choices)).fit(table).apply(table)
+    np.testing.assert_array_equal(np.isnan(got.values), np.isnan(table.values))
+    np.testing.assert_allclose(got.values, expected.to_numpy(), rtol=0, atol=1e-10)
+
+
+def test_a_site_of_one_case_as_in_sva(oracle: FeatureTable) -> None:
+    """sva corrects means only, at every site, once one site has a single case."""
+    covariates = pd.read_csv(FIGURES / "covars_singleton.csv", index_col="id")
+    table = FeatureTable.join(oracle.features, covariates)
+    expected = pd.read_csv(FIGURES / "sva_singleton_mod.csv", index_col="id").loc[table.ids]
+    config = ComBatConfig(site="SITE", preserve=COVARIATES, mean_only=True)
+    got = ComBatHarmonizer(config).fit(table).apply(table)
+    np.testing.assert_allclose(got.values, expected[table.names].to_numpy(), rtol=0, atol=1e-10)
+
+
+def test_a_new_site_as_in_comfam(oracle: FeatureTable) -> None:
+    """Fitted on A, B and C; D is learned against the frozen model (``predict.comfam``)."""
+    is_new = (oracle.covariates["SITE"] == "D").to_numpy()
+    ids = np.array(oracle.ids)
+    old, new = oracle.select(ids[~is_new].tolist()), oracle.select(ids[is_new].tolist())
+    fitted = ComBatHarmonizer(ComBatConfig(site="SITE", preserve=COVARIATES)).fit(old)
+    adapted = fitted.adapt(new)
+    for table, figure in ((old, "comfam_lm_fitABC"), (new, "comfam_lm_newsiteD")):
+        expected = pd.read_csv(FIGURES / f"{figure}.csv", index_col="id").loc[table.ids]
+        got = adapted.apply(table).values
+        np.testing.assert_allclose(got, expected[table.names].to_numpy(), rtol=0, atol=1e-10)

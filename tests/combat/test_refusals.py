@@ -37,18 +37,67 @@ def with_cell(table: FeatureTable, row: int, column: int, value: float) -> Featu
     return table.with_values(values)
 
 
-def test_a_missing_cell_is_named(table: FeatureTable) -> None:
-    with pytest.raises(TableError, match=r"id 'sub-007', column 'f03'"):
-        fit(with_cell(table, 7, 3, np.nan))
-
-
-def test_a_single_subject_site_is_named_and_mean_only_offered(table: FeatureTable) -> None:
+def with_site(table: FeatureTable, name: str, rows: list[int]) -> FeatureTable:
     site = table.covariates["site"].copy()
-    site.iloc[0] = "lonely"
-    lonely = with_column(table, site=site)
-    with pytest.raises(DesignError, match=r"'lonely'.*--mean-only"):
-        fit(lonely)
+    site.iloc[rows] = name
+    return with_column(table, site=site)
+
+
+def test_an_infinite_cell_is_named(table: FeatureTable) -> None:
+    with pytest.raises(TableError, match=r"infinite one at id 'sub-007', column 'f03'"):
+        fit(with_cell(table, 7, 3, np.inf))
+
+
+def test_a_site_of_one_case_has_its_mean_corrected_alone(table: FeatureTable) -> None:
+    lonely = with_site(table, "lonely", [0])
+    with pytest.warns(HarmonizeWarning, match="one case only at 'lonely'"):
+        fitted = fit(lonely, preserve="age")
+    code = fitted.sites.index("lonely")
+    np.testing.assert_array_equal(fitted.scale[code], 1.0)
+    assert (fitted.scale[: code - 1] != 1.0).all()
+    got = fitted.apply(lonely).values
+    assert np.isfinite(got).all()
+    # As in sva, were every site of one case: the mean-only estimate of that site.
+    g = (table.values[0] - fitted.grand_mean) / fitted.pooled_sd
+    g -= fitted.design.matrix(lonely.covariates)[0] @ fitted.coefficients / fitted.pooled_sd
+    expected = (g.var(ddof=1) * g + g.mean()) / (g.var(ddof=1) + 1)
+    np.testing.assert_allclose(fitted.location[code], expected, rtol=1e-9)
     assert np.isfinite(fit(lonely, mean_only=True).apply(lonely).values).all()
+
+
+def test_a_site_of_one_case_is_never_moved_wholly(table: FeatureTable) -> None:
+    lonely = with_site(table, "lonely", [0])
+    for choices in ({}, {"mean_only": True}):
+        with pytest.raises(DesignError, match=r"'lonely'.*nothing of it be left"):
+            fit(lonely, empirical_bayes=False, **choices)
+    with pytest.raises(DesignError, match="reference 'lonely' has one case"):
+        fit(lonely, reference="lonely")
+
+
+def test_a_site_of_two_cases_is_fitted_and_said(table: FeatureTable) -> None:
+    pair = with_site(table, "pair", [0, 1])
+    with pytest.warns(HarmonizeWarning, match=r"fewer than 5 cases at 'pair' \(2\)"):
+        fitted = fit(pair)
+    assert np.isfinite(fitted.apply(pair).values).all()
+
+
+def test_covariates_that_hardly_overlap_are_told_with_figures(table: FeatureTable) -> None:
+    in_c = (table.covariates["site"] == "C").to_numpy()
+    age = table.number("age").to_numpy() + 55 * in_c
+    apart = with_column(table, age=age)
+    with pytest.warns(HarmonizeWarning, match=r"'age' of site 'C' \(\d+.* lies for \d+%"):
+        fit(apart, preserve="age")
+    dx = np.where(in_c & (np.arange(len(age)) % 2 == 0), "AD", "CN")
+    with pytest.warns(HarmonizeWarning, match=r"level 'AD' of 'dx' occurs at site 'C' only"):
+        fit(with_column(table, dx=dx), preserve="dx")
+
+
+def test_cases_far_beyond_the_training_range_are_named(table: FeatureTable) -> None:
+    fitted = fit(table, preserve="age")
+    age = table.covariates["age"].copy()
+    age.iloc[3] = "110"
+    with pytest.warns(HarmonizeWarning, match=r"'age' lies far beyond .* at id 'sub-003';"):
+        fitted.apply(with_column(table, age=age))
 
 
 def test_one_site_has_no_site_effect(table: FeatureTable) -> None:
@@ -213,9 +262,7 @@ def test_white_space_makes_no_site_and_na_no_level(table: FeatureTable) -> None:
 
 
 def test_a_site_of_one_case_is_not_stored_as_it_was(table: FeatureTable) -> None:
-    site = table.covariates["site"].copy()
-    site.iloc[0] = "lonely"
-    fitted = fit(with_column(table, site=site), mean_only=True)
+    fitted = fit(with_site(table, "lonely", [0]), mean_only=True)
     code = fitted.sites.index("lonely")
     restored = fitted.raw_location[code] * fitted.pooled_sd + fitted.grand_mean
     assert np.abs(restored - table.values[0]).max() > 1e-3

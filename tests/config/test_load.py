@@ -4,10 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from harmonize_kit.config.execution import ExecutionConfig
+from harmonize_kit.config.execution import ClusterConfig, ExecutionConfig
 from harmonize_kit.config.extraction import ExtractionConfig
 from harmonize_kit.config.load import (
     load_config,
+    load_file,
     parse_config,
     preset_names,
     validate_config,
@@ -81,8 +82,50 @@ def test_unknown_presets_and_files(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"workers": 0}, {"workers": "many"}, {"memory_per_worker": "lots"}, {"worker": 2}]
-)
+    "wrong",
+    [
+        {"workers": 0}, {"workers": "many"}, {"memory_per_worker": "lots"}, {"worker": 2},
+        {"case_timeout": 0}, {"shard": "3/2"},
+        {"scheduler": "tcp://a:1", "memory_per_worker": "1GB"},
+        {"scheduler": "tcp://a:1", "cluster": {"slurm": {"memory": "1GB"}}},
+    ],
+)  # fmt: skip
 def test_execution_options_are_checked(wrong: dict[str, object]) -> None:
     with pytest.raises(ConfigError):
         validate_config(wrong, "options", ExecutionConfig)
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("jobs: 2", "expected one batch system"),
+        ("slurm: {memory: 1GB}\npbs: {memory: 1GB}", "got slurm and pbs"),
+        ("slurm: {memory: 1GB, qeue: long}", "unknown key 'slurm.qeue'"),
+        ("slurm: {cores: 2}", "slurm.memory"),
+        ("slurm: {memory: 4}", "slurm.memory"),
+        ("slurm: {memory: 1GB}\njobs: 0", "jobs"),
+    ],
+)
+def test_a_cluster_file_is_checked(tmp_path: Path, text: str, told: str) -> None:
+    path = tmp_path / "cluster.yaml"
+    path.write_text(text)
+    with pytest.raises(ConfigError, match=told):
+        load_file(path, ClusterConfig)
+
+
+def test_a_cluster_file_names_its_system(tmp_path: Path) -> None:
+    path = tmp_path / "cluster.yaml"
+    path.write_text("pbs: {memory: 8GB, cores: 4, worker_extra_args: [--lifetime, 1h]}\njobs: 3")
+    config = load_file(path, ClusterConfig)
+    name, job = config.system
+    assert (name, job.cores, job.worker_extra_args) == ("pbs", 4, ("--lifetime", "1h"))
+    with pytest.raises(ConfigError, match="no file"):
+        load_file(tmp_path / "none.yaml", ClusterConfig)
+
+
+def test_shards_share_the_cases() -> None:
+    cases = list(range(10))
+    parts = [cases[ExecutionConfig(shard=f"{n}/3").part] for n in (1, 2, 3)]
+    assert parts[0] == [0, 3, 6, 9]
+    assert sorted(case for part in parts for case in part) == cases
+    assert cases[ExecutionConfig().part] == cases

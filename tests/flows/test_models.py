@@ -8,9 +8,18 @@ import pandas as pd
 import pytest
 
 import harmonize_kit as hk
-from harmonize_kit.config.combat import ComBatConfig
+from harmonize_kit.combat import FittedComBat
+from harmonize_kit.config.combat import ComBatConfig, CovBatConfig
 from harmonize_kit.core.table import FeatureTable
-from harmonize_kit.errors import IntegrityError, NotFittedError, TableError, UnseenSiteError
+from harmonize_kit.errors import (
+    ConfigError,
+    HarmonizeWarning,
+    IntegrityError,
+    NotFittedError,
+    TableError,
+    UnseenSiteError,
+)
+from harmonize_kit.flows.adapt import adapt
 from harmonize_kit.flows.apply import apply
 from harmonize_kit.flows.fit import fit
 from harmonize_kit.flows.inspect import inspect
@@ -85,6 +94,7 @@ def test_covariates_from_another_table(table: FeatureTable, tmp_path: Path) -> N
     people.to_csv(tmp_path / "participants.tsv", sep="\t")
     source = TableInput(tmp_path / "features.csv", tmp_path / "participants.tsv")
     fitted = fit(source, tmp_path / "model", CONFIG)
+    assert isinstance(fitted, FittedComBat)
     direct = hk.ComBat(preserve="age + sex").fit(table.features, covariates=table.covariates)
     np.testing.assert_allclose(fitted.location, direct.model_.location, rtol=1e-10)
 
@@ -139,3 +149,58 @@ def test_models_of_other_data_have_other_digests(table: FeatureTable, tmp_path: 
         hk.save(combat, tmp_path / "m")
         digests.add(inspect(tmp_path / "m")["digest"])
     assert len(digests) == 2
+
+
+def test_a_model_of_a_newer_format_is_refused(path: Path, tmp_path: Path) -> None:
+    fit(TableInput(path), tmp_path / "model", CONFIG)
+    document = tmp_path / "model" / "model.json"
+    body = json.loads(document.read_text())
+    document.write_text(json.dumps({**body, "version": 2}))
+    with pytest.raises(IntegrityError, match="format 2, this version reads 1; update"):
+        hk.load(tmp_path / "model")
+
+
+def test_extrapolation_is_noted_row_by_row(table: FeatureTable, path: Path, tmp_path: Path) -> None:
+    fit(TableInput(path), tmp_path / "model", CONFIG)
+    covariates = table.covariates.copy()
+    covariates.loc["sub-003", "age"] = "99"
+    covariates.loc["sub-005", "site"] = "new"
+    write_feature_table(FeatureTable(table.features, covariates), tmp_path / "new.csv")
+    with pytest.warns(HarmonizeWarning, match="sub-003"):
+        got = apply(
+            tmp_path / "model", TableInput(tmp_path / "new.csv"), tmp_path / "out.csv",
+            unseen="keep",
+        )  # fmt: skip
+    notes = got.covariates["harmonization"]
+    assert notes["sub-003"] == "harmonized: age beyond the training range"
+    assert notes["sub-005"] == "kept: unknown site"
+    assert (notes == "harmonized").sum() == 88
+
+
+def test_a_new_site_is_learned_against_a_saved_model(
+    table: FeatureTable, path: Path, tmp_path: Path
+) -> None:
+    known = (table.covariates["site"] != "C").to_numpy()
+    ids = np.array(table.ids)
+    old, new = (table.select(ids[flags].tolist()) for flags in (known, ~known))
+    write_feature_table(old, tmp_path / "old.csv")
+    write_feature_table(new, tmp_path / "new.csv")
+    fit(TableInput(tmp_path / "old.csv"), tmp_path / "model", CONFIG)
+    before = (tmp_path / "model" / "model.json").read_bytes()
+    adapt(tmp_path / "model", TableInput(tmp_path / "new.csv"), tmp_path / "model2")
+    assert (tmp_path / "model" / "model.json").read_bytes() == before
+    assert inspect(tmp_path / "model2")["adapted"] == ["C"]
+    got = apply(tmp_path / "model2", TableInput(path), tmp_path / "out.csv")
+    direct = hk.ComBat(preserve="age + sex").fit(old.features, covariates=old.covariates)
+    direct = direct.adapt(new.features, covariates=new.covariates)
+    np.testing.assert_allclose(
+        got.values, direct.transform(table.features, covariates=table.covariates), rtol=1e-12
+    )
+    with pytest.raises(ConfigError, match="the model itself"):
+        adapt(tmp_path / "model", TableInput(tmp_path / "new.csv"), tmp_path / "model")
+
+
+def test_only_combat_is_adapted(path: Path, tmp_path: Path) -> None:
+    fit(TableInput(path), tmp_path / "model", CovBatConfig(site="site"))
+    with pytest.raises(ConfigError, match="combat or combat-gam"):
+        adapt(tmp_path / "model", TableInput(path), tmp_path / "model2")
