@@ -20,7 +20,7 @@ from scipy.spatial import ConvexHull, QhullError
 from scipy.spatial.distance import pdist
 
 # Below this many points all pairs are quicker than a hull.
-FEW = 48
+FEW = 100
 
 
 def mesh_diameters(
@@ -104,6 +104,6 @@ def _largest_distance(points: NDArray[np.float64]) -> float:
             corners: NDArray[np.int32] = ConvexHull(points).vertices
             points = points[corners]
     if len(points) <= FEW:
-        apart = points[:, None] - points
-        return float(np.sqrt((apart * apart).sum(axis=2).max()))
+        apart = points.T[:, :, None] - points.T[:, None]
+        return float(np.sqrt((apart * apart).sum(axis=0).max()))
     return float(np.sqrt(pdist(points, "sqeuclidean").max()))

@@ -26,7 +26,12 @@ def shape_class() -> type[Any]:
         self.diameters = mesh_diameters(self.maskArray, self.pixelSpacing)
         self.eigenValues = _eigenvalues(self.labelledVoxelCoordinates, self.pixelSpacing)
 
-    own = {"_initSegmentBasedCalculation": measure, "__module__": RadiomicsShape.__module__}
+    names = RadiomicsShape.getFeatureNames()
+    own = {
+        "_initSegmentBasedCalculation": measure,
+        "getFeatureNames": staticmethod(lambda: names),
+        "__module__": RadiomicsShape.__module__,
+    }
     return type("RegionShape", (RadiomicsShape,), own)
 
 
