@@ -24,6 +24,11 @@ from harmonize_kit_cli.robustness import robustness
 from harmonize_kit_cli.validate import validate
 
 
+# Modules that call back, and catch what is raised in a call back.
+SWALLOWING = frozenset({"asyncio", "tornado", "weakref", "_weakrefset"})
+_asked_to_stop: list[int] = []
+
+
 class Terminated(BaseException):
     """SIGTERM arrived, as when a batch system takes the machine back."""
 
@@ -51,7 +56,8 @@ for command in (demo, extract, robustness, fit, apply, adapt, report, inspect, v
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line and exit with a code of the contract."""
     arguments = sys.argv[1:] if arguments is None else arguments
-    signal.signal(signal.SIGTERM, _terminate)
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGALRM):
+        signal.signal(number, _stop)
     code = _run(arguments)
     sys.stdout.flush()
     sys.exit(code)
@@ -95,6 +101,28 @@ def _run(arguments: list[str]) -> int:
     return code
 
 
-def _terminate(number: int, frame: FrameType | None) -> None:
-    del number, frame
-    raise Terminated
+def _stop(number: int, frame: FrameType | None) -> None:
+    """End the run where that can be heard.
+
+    What is raised inside of a finalizer or of the event loop's own calls is caught there and lost;
+    then it is tried again a moment later.
+    """
+    if number != signal.SIGALRM:
+        _asked_to_stop.append(number)
+    if not _asked_to_stop:
+        return
+    if _would_be_lost(frame):
+        signal.setitimer(signal.ITIMER_REAL, 0.02)
+    elif _asked_to_stop.pop() == signal.SIGTERM:
+        raise Terminated
+    else:
+        raise KeyboardInterrupt
+
+
+def _would_be_lost(frame: FrameType | None) -> bool:
+    while frame is not None:
+        module = str(frame.f_globals.get("__name__"))
+        if frame.f_code.co_name == "__del__" or module.split(".")[0] in SWALLOWING:
+            return True
+        frame = frame.f_back
+    return False

@@ -86,5 +86,7 @@ def _elsewhere(
     from harmonize_kit.execution.dispatch import Dispatch
 
     with connect(config, count_workers(config, len(items))) as client:
-        dispatch = Dispatch(client, function, items, config.case_timeout, on_retry)
-        yield from dispatch.outcomes()
+        may_queue = config.scheduler is not None or config.cluster is not None
+        yield from Dispatch(
+            client, function, items, config.case_timeout, on_retry, may_queue=may_queue
+        ).outcomes()

@@ -36,6 +36,8 @@ SETTINGS = {
     "distributed.scheduler.allowed-failures": 0,
     # A worker holds the cases it is at and no others.
     "distributed.scheduler.worker-saturation": 1.0,
+    # A nanny starts its worker anew; meanwhile the cluster must not take both for lost.
+    "distributed.deploy.lost-worker-timeout": "60s",
     # There are no results on workers that could be moved or spilled, and none is ever paused.
     "distributed.scheduler.work-stealing": False,
     "distributed.scheduler.active-memory-manager.start": False,
@@ -46,6 +48,10 @@ SETTINGS = {
     "distributed.admin.low-level-log-length": 100,
     "distributed.worker.profile.enabled": False,
 }
+# Dask's pages of figures are left out; what remains of their server takes any free port.
+NO_DASHBOARD = {"dashboard": False, "dashboard_address": "127.0.0.1:0"}
+# On this machine a nanny is lost with the driver only.
+HERE = {"distributed.deploy.lost-worker-timeout": "1000 days"}
 CLUSTERS = {
     "slurm": "SLURMCluster", "pbs": "PBSCluster", "sge": "SGECluster", "lsf": "LSFCluster",
     "htcondor": "HTCondorCluster", "moab": "MoabCluster", "oar": "OARCluster",
@@ -68,7 +74,7 @@ def connect(config: ExecutionConfig, workers: int) -> Generator[Client]:
         with _running(config.scheduler) as client:
             yield client
         return
-    with dask.config.set(SETTINGS):
+    with dask.config.set(SETTINGS if config.cluster else SETTINGS | HERE):
         batch = config.cluster
         cluster = _local(config, workers) if batch is None else _batch(batch)
         with cluster, Client(cluster, set_as_default=False) as client:
@@ -94,7 +100,7 @@ def _local(config: ExecutionConfig, workers: int) -> LocalCluster:
             n_workers=workers,
             threads_per_worker=1,
             memory_limit=config.memory_per_worker or "auto",
-            dashboard_address=None,
+            scheduler_kwargs=NO_DASHBOARD,
             silence_logs=logging.CRITICAL,
         )
     except RuntimeError as error:
@@ -123,7 +129,10 @@ def _batch(config: ClusterConfig) -> Any:
     options["job_script_prologue"] = [*exports, *job.job_script_prologue]
     options["worker_extra_args"] = ["--preload", PRELOAD, *job.worker_extra_args]
     try:
-        cluster = make(processes=job.cores, silence_logs=logging.CRITICAL, **options)
+        cluster = make(
+            processes=job.cores, silence_logs=logging.CRITICAL, scheduler_options=NO_DASHBOARD,
+            **options,
+        )  # fmt: skip
     except (TypeError, ValueError) as error:
         reason = str(error).partition(". Very likely")[0]
         raise ConfigError(f"{name} cannot have such a job: {reason}") from error

@@ -58,6 +58,8 @@ class Dispatch:
         Of each case, in seconds.
     on_retry : callable
         Told the id of each case that is tried again because its worker died.
+    may_queue : bool
+        Whether being without any worker is nothing unusual, as with jobs that wait in a queue.
     """
 
     def __init__(
@@ -67,7 +69,10 @@ class Dispatch:
         items: Sequence[Item],
         time_limit: float | None,
         on_retry: Callable[[str], None],
+        *,
+        may_queue: bool = False,
     ) -> None:
+        self.may_queue = may_queue
         self.client = client
         self.function = function
         self.time_limit = time_limit
@@ -147,8 +152,14 @@ class Dispatch:
                 return self.messages.get(timeout=PATIENCE_SECONDS)
             except Empty:
                 self.threads = self._count_threads()
-                if not self.client.nthreads():
-                    logger.warning("still waiting for a worker; is the queue of the cluster long?")
+                if self.client.nthreads():
+                    continue
+                if not self.may_queue:
+                    raise DependencyError(
+                        "there are no workers left, and none can be started anew; is there memory "
+                        "and room in the folder for temporary files? Then run the same again"
+                    ) from None
+                logger.warning("still waiting for a worker; is the queue of the cluster long?")
 
     def _count_threads(self) -> int:
         return max(1, sum(self.client.nthreads().values()))
@@ -166,6 +177,9 @@ class Dispatch:
         if not died and not self._died(task):
             return
         task.future.cancel()
+        if not task.cases:
+            # All was told, but the worker died before Dask had let go of the task.
+            return
         if task.heard is None:
             self.false_starts += 1
             if self.false_starts > FALSE_STARTS:

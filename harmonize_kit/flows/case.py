@@ -23,6 +23,7 @@ from harmonize_kit.storage.results import ResultStore, owner_of
 
 # What a change of must change the result's key: the code that makes the numbers.
 MAKERS = ("harmonize-kit", "pyradiomics-bhklab", "SimpleITK", "PyWavelets", "numpy", "scipy")
+Files = dict[str, tuple[Path, ...]]
 
 
 @dataclass(frozen=True)
@@ -92,15 +93,16 @@ def measure_case(work: CaseWork) -> CaseResult:
             f"this worker would measure with {made_by}, the others with {work.made_by}; install "
             "the same everywhere"
         )
-    before = _stamps(work.case)
-    key = result_key(work)
+    files = case_files(work.case)
+    before = _stamps(files)
+    key = result_key(work, files)
     if work.store is None:
         return {"key": key, "regions": _measure(work), "computed": True}
     store = ResultStore(Path(work.store))
     if not work.force and is_kept(work, key, store):
         return {"key": key, "regions": [], "computed": False}
     regions = _measure(work)
-    if _stamps(work.case) != before:
+    if _stamps(files) != before:
         raise ImageError("UNREADABLE", "image or mask changed while it was read; run again")
     try:
         store.write(key, {"id": work.case.id, "regions": regions})
@@ -128,7 +130,7 @@ def cannot_write(folder: Path, error: OSError) -> OutputError:
     )
 
 
-def result_key(work: CaseWork) -> str:
+def result_key(work: CaseWork, files: Files | None = None) -> str:
     """Return the digest of configuration, versions, image and mask content, and labels.
 
     The id is part of it, so that every case has a file of its own; paths are not, so that a cohort
@@ -141,7 +143,8 @@ def result_key(work: CaseWork) -> str:
     """
     case = work.case
     content = {
-        name: [digest_file(file) for file in files] for name, files in case_files(case).items()
+        name: [digest_file(file) for file in listed]
+        for name, listed in (files or case_files(case)).items()
     }
     made_of: dict[str, Any] = {
         "id": case.id,
@@ -169,7 +172,7 @@ def makers(parameters: str) -> str:
     return f"{listed} ({describe_provider()}), parameters {digest_value(config.parameters())[:12]}"
 
 
-def case_files(case: Case) -> dict[str, tuple[Path, ...]]:
+def case_files(case: Case) -> Files:
     """Return the files of images and mask, by their role; of their content, headers are read.
 
     Raises
@@ -181,8 +184,8 @@ def case_files(case: Case) -> dict[str, tuple[Path, ...]]:
     return {name: data_files(Path(path)) for name, path in paths.items()}
 
 
-def _stamps(case: Case) -> list[tuple[int, int]]:
-    stats = [file.stat() for files in case_files(case).values() for file in files]
+def _stamps(files: Files) -> list[tuple[int, int]]:
+    stats = [file.stat() for listed in files.values() for file in listed]
     return [(stat.st_size, stat.st_mtime_ns) for stat in stats]
 
 

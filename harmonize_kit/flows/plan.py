@@ -22,6 +22,8 @@ from harmonize_kit.flows.case import CaseWork, case_files, is_kept, makers, resu
 from harmonize_kit.storage.cohorts import read_cohort
 from harmonize_kit.storage.results import ResultStore, owner_of
 
+LARGE_BYTES = 1_000_000
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -116,8 +118,16 @@ def find_kept(works: Sequence[CaseWork], store: ResultStore) -> dict[str, str]:
     owners = store.owners()
     known = [work for work in works if owner_of(work.case.id) in owners]
     with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
-        keys = pool.map(kept_key, known)
-        return {work.case.id: key for work, key in zip(known, keys, strict=True) if key}
+        # Threads pay where digesting takes the time; for small files they get in each other's way.
+        large = [work for work in known if _size(work) > LARGE_BYTES]
+        keys = dict(zip((work.case.id for work in large), pool.map(kept_key, large), strict=True))
+    keys |= {work.case.id: kept_key(work) for work in known if work.case.id not in keys}
+    return {case_id: key for case_id, key in keys.items() if key is not None}
+
+
+def _size(work: CaseWork) -> int:
+    paths = [Path(path) for path in (*work.case.images.values(), work.case.mask)]
+    return sum(path.stat().st_size for path in paths if path.is_file())
 
 
 def look_at_others(

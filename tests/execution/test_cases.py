@@ -7,6 +7,7 @@ import multiprocessing
 import os
 import signal
 import sys
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from harmonize_kit.config.execution import ClusterConfig, ExecutionConfig
 from harmonize_kit.errors import CaseError, DependencyError, OutputError
 from harmonize_kit.execution import Done, Failed, count_workers, map_cases
 from harmonize_kit.execution.cases import runs_here
+from harmonize_kit.execution.dispatch import Dispatch
 from harmonize_kit.execution.outcome import run_one
 
 SERIAL, TWO = ExecutionConfig(workers=1), ExecutionConfig(workers=2)
@@ -170,6 +172,27 @@ def test_a_batch_system_that_is_not_here_is_told(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setitem(sys.modules, "dask_jobqueue", None)
     with pytest.raises(DependencyError, match=r"harmonize-kit\[cluster\]"):
         list(map_cases(math.sqrt, NUMBERS, ExecutionConfig(cluster=jobs)))
+
+
+def test_without_workers_the_run_ends_or_waits(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A scheduler that has none, asked as this machine's and as a cluster's."""
+    from distributed import Client, LocalCluster
+
+    monkeypatch.setattr("harmonize_kit.execution.dispatch.PATIENCE_SECONDS", 0.2)
+    with (
+        LocalCluster(n_workers=0, dashboard_address=None) as cluster,
+        Client(cluster, set_as_default=False) as client,
+    ):
+        with pytest.raises(DependencyError, match="no workers left"):
+            list(Dispatch(client, math.sqrt, NUMBERS, None, print).outcomes())
+        waiting = Dispatch(client, math.sqrt, NUMBERS[:1], None, print, may_queue=True).outcomes()
+        timer = threading.Timer(1.0, cluster.scale, [1])
+        timer.start()
+        assert [outcome.id for outcome in waiting] == ["four"]
+        timer.join()
+    assert "still waiting for a worker" in caplog.text
 
 
 def test_stopping_early_leaves_no_process() -> None:

@@ -16,7 +16,7 @@ from conftest import make_volume
 from harmonize_kit.config.execution import ExecutionConfig
 from harmonize_kit.core.cohort import Case
 from harmonize_kit.errors import ConfigError, DependencyError, OutputError
-from harmonize_kit.flows.case import CaseWork, measure_case, result_key
+from harmonize_kit.flows.case import CaseWork, Files, measure_case, result_key
 from harmonize_kit.flows.estimate import estimate_extraction
 from harmonize_kit.flows.extract import ExtractionRun, extract_to_folder
 from harmonize_kit.flows.plan import load_params
@@ -161,8 +161,8 @@ def test_an_image_that_changes_while_it_is_read_has_no_result(
 ) -> None:
     from harmonize_kit.flows import case as module
 
-    def digest_and_change(work: CaseWork) -> str:
-        key = result_key(work)
+    def digest_and_change(work: CaseWork, files: Files) -> str:
+        key = result_key(work, files)
         write_image(make_volume(60), tmp_path / "0_image.nrrd")
         return key
 

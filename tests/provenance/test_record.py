@@ -1,7 +1,10 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
+
+import pytest
 
 from harmonize_kit.provenance import Journal, RunRecord, digest_file, versions
 
@@ -27,3 +30,25 @@ def test_a_journal_only_grows_by_whole_lines(tmp_path: Path) -> None:
         ("a", "k", "done"),
         ("b\nc", "", "failed"),
     ]
+
+
+def test_a_line_without_its_end_is_cut_off(tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "journal.jsonl")
+    journal.mend()
+    assert not journal.path.exists()
+    journal.write("a", "k", "done")
+    whole = journal.path.read_bytes()
+    for torn in (b'{"id": "b', b"\0" * 5000):
+        journal.path.write_bytes(whole + torn)
+        journal.mend()
+        assert journal.path.read_bytes() == whole
+    journal.path.write_bytes(b'{"id"')
+    journal.mend()
+    assert journal.path.read_bytes() == b""
+
+
+def test_half_a_line_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write = os.write
+    monkeypatch.setattr(os, "write", lambda handle, line: write(handle, line[:5]))
+    with pytest.raises(OSError, match="No space left"):
+        Journal(tmp_path / "journal.jsonl").write("a", "k", "done")

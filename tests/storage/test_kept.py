@@ -11,7 +11,7 @@ import pytest
 
 from harmonize_kit.errors import ConfigError, IntegrityError
 from harmonize_kit.storage.models import load_model, save_model
-from harmonize_kit.storage.results import ResultStore
+from harmonize_kit.storage.results import ResultStore, owner_of
 from harmonize_kit.storage.whole import whole_file, write_text
 
 ARRAYS = {"a": np.arange(6.0).reshape(2, 3), "flags": np.array([True, False])}
@@ -96,6 +96,14 @@ def test_a_result_is_kept_exactly_and_a_damaged_one_is_no_result(tmp_path: Path)
     for broken in ("", content[:-20], content.replace("0.30000000000000004", "0.5"), "[]"):
         store.path("key").write_text(broken)
         assert store.read("key") is None
+
+
+def test_names_tell_which_cases_have_results(tmp_path: Path) -> None:
+    store = ResultStore(tmp_path / "cases")
+    assert store.owners() == frozenset()
+    store.write(f"{owner_of('007')}-abc", {"values": {}})
+    assert owner_of("007") in store.owners()
+    assert owner_of("7") not in store.owners()
 
 
 def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
