@@ -23,7 +23,6 @@ from harmonize_kit_cli.report import report
 from harmonize_kit_cli.robustness import robustness
 from harmonize_kit_cli.validate import validate
 
-
 # Modules that call back, and catch what is raised in a call back.
 SWALLOWING = frozenset({"asyncio", "tornado", "weakref", "_weakrefset"})
 _asked_to_stop: list[int] = []
