@@ -199,7 +199,7 @@ def test_hungry_and_slow_cases_fail_alone(tmp_path: Path) -> None:
         "good,i.nii.gz,i_m.nii.gz\n"
     )
     (tmp_path / "p.yaml").write_text("setting: {binWidth: 1}\nfeatureClass: {glcm: }\n")
-    limits = ("--memory-per-worker", "500MB", "--case-timeout", "6", "--workers", "2", "--json")
+    limits = ("--memory-per-worker", "700MB", "--case-timeout", "6", "--workers", "2", "--json")
     process = start(tmp_path, tmp_path / "out", *limits)
     said, err = process.communicate(timeout=200)
     assert process.returncode == 3, err
