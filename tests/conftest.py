@@ -12,6 +12,7 @@ for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import settings
 from numpy.typing import NDArray
 
 from harmonize_kit.core.table import FeatureTable
@@ -19,6 +20,11 @@ from harmonize_kit.core.volume import Geometry, Volume
 from harmonize_kit.storage.images import write_image, write_mask
 
 ROOT = Path(__file__).parent.parent
+
+# Laws are tried on the same draws each time; HYPOTHESIS_PROFILE=explore looks further.
+settings.register_profile("repeat", derandomize=True, deadline=None)
+settings.register_profile("explore", deadline=None, max_examples=500)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "repeat"))
 
 
 def make_table(seed: int = 0, n: int = 90, p: int = 12, sites: str = "ABC") -> FeatureTable:

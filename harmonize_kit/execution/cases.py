@@ -9,6 +9,7 @@ from typing import TypeVar
 
 from harmonize_kit.config.execution import ExecutionConfig
 from harmonize_kit.execution.outcome import Done, Failed, run_one
+from harmonize_kit.execution.processes import import_once
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -81,6 +82,8 @@ def _elsewhere(
     config: ExecutionConfig,
     on_retry: Callable[[str], None],
 ) -> Generator[Done[Result] | Failed]:
+    if config.scheduler is None and config.cluster is None:
+        import_once(function.__module__)
     # Dask takes a second to import, which runs in this process need not spend.
     from harmonize_kit.execution.cluster import connect
     from harmonize_kit.execution.dispatch import Dispatch

@@ -14,19 +14,10 @@ from distributed import Client, LocalCluster
 
 from harmonize_kit.config.execution import ClusterConfig, ExecutionConfig
 from harmonize_kit.errors import ConfigError, DependencyError
+from harmonize_kit.execution.processes import SINGLE_THREAD, START_METHOD
 
 CONNECT_SECONDS = 20
 PRELOAD = "harmonize_kit.execution.worker"
-
-# One case a worker, one thread a case: the small eigenproblems of texture features are several
-# times slower when BLAS and ITK each take every core.
-SINGLE_THREAD = {
-    "OMP_NUM_THREADS": "1",
-    "OPENBLAS_NUM_THREADS": "1",
-    "MKL_NUM_THREADS": "1",
-    "ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS": "1",
-}
-
 SETTINGS = {
     "distributed.nanny.pre-spawn-environ": SINGLE_THREAD,
     "distributed.worker.preload": [PRELOAD],
@@ -50,8 +41,11 @@ SETTINGS = {
 }
 # Dask's pages of figures are left out; what remains of their server takes any free port.
 NO_DASHBOARD = {"dashboard": False, "dashboard_address": "127.0.0.1:0"}
-# On this machine a nanny is lost with the driver only.
-HERE = {"distributed.deploy.lost-worker-timeout": "1000 days"}
+HERE = {
+    # On this machine a nanny is lost with the driver only.
+    "distributed.deploy.lost-worker-timeout": "1000 days",
+    "distributed.worker.multiprocessing-method": START_METHOD,
+}
 CLUSTERS = {
     "slurm": "SLURMCluster", "pbs": "PBSCluster", "sge": "SGECluster", "lsf": "LSFCluster",
     "htcondor": "HTCondorCluster", "moab": "MoabCluster", "oar": "OARCluster",

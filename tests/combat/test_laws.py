@@ -148,7 +148,9 @@ def test_harmonized_data_is_harmonized_already(seed: int) -> None:
     np.testing.assert_allclose(again.scale, 1, atol=1e-9)
 
 
-@settings(max_examples=15, deadline=None)
+# Some draws leave a small site with ages at the edge of the others', which is told.
+@pytest.mark.filterwarnings("ignore:.*covariates hardly overlap:UserWarning")
+@settings(max_examples=15)
 @given(seed=st.integers(0, 10_000))
 def test_without_shrinkage_a_feature_does_not_know_the_others(seed: int) -> None:
     """What lets features be fitted block by block."""

@@ -123,10 +123,10 @@ def test_a_killed_worker_is_no_failure(folder: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     process = start(folder, out, "--workers", "2")
     wait_for(lambda: len(results(out)) >= 3)
-    workers = [
-        child for child in psutil.Process(process.pid).children()
-        if "spawn_main" in " ".join(child.cmdline())
-    ]  # fmt: skip
+    driver = psutil.Process(process.pid)
+    origin = next(child for child in driver.children() if "forkserver" in str(child.cmdline()))
+    workers = origin.children()
+    assert len(workers) == 2
     workers[0].kill()
     _, err = process.communicate(timeout=120)
     assert process.returncode == 0, err
@@ -134,6 +134,20 @@ def test_a_killed_worker_is_no_failure(folder: Path, tmp_path: Path) -> None:
     retried = [event for event in journal(out) if event["event"] == "retried"]
     assert len(retried) <= 1
     assert all((out / "cases" / f"{event['key']}.json").exists() for event in retried)
+
+
+def test_workers_outlive_the_process_they_were_forked_from(folder: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    process = start(folder, out, "--workers", "2")
+    wait_for(lambda: len(results(out)) >= 3)
+    driver = psutil.Process(process.pid)
+    origin = next(child for child in driver.children() if "forkserver" in str(child.cmdline()))
+    worker = origin.children()[0]
+    origin.kill()
+    worker.kill()
+    _, err = process.communicate(timeout=120)
+    assert process.returncode == 0, err
+    check_complete(out, folder)
 
 
 def test_two_runs_into_one_folder_agree(folder: Path, tmp_path: Path) -> None:
