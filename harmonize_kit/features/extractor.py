@@ -6,7 +6,7 @@ import logging
 import warnings
 from collections.abc import Generator, Iterable, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -15,6 +15,7 @@ import SimpleITK as sitk
 from harmonize_kit.config.extraction import ExtractionConfig
 from harmonize_kit.core.volume import Volume
 from harmonize_kit.errors import CaseError, ConfigError, ExtractionError, MaskError
+from harmonize_kit.features.box import Box
 from harmonize_kit.features.discretisation import DEFAULT_BIN_WIDTH
 from harmonize_kit.features.filters import POINTWISE, laplacian_name
 from harmonize_kit.features.maps import map_region
@@ -166,6 +167,8 @@ class FeatureExtractor:
         }
 
     def _measure(self, volume: Volume, labels: tuple[int, ...]) -> list[dict[str, Any]]:
+        if self.engine != "pyradiomics" and not self._looks_beyond():
+            volume = _regions_alone(volume)
         image, mask = to_itk(volume), mask_to_itk(volume)
         if self.engine == "pyradiomics":
             return [dict(self._extractor.execute(image, mask, label=label)) for label in labels]
@@ -197,11 +200,14 @@ class FeatureExtractor:
             filtered=neighbours,
             planar=bool(setting.get("force2D")),
         )
-        # Voxels outside of the region reach the numbers by a filter, a scale or another grid.
-        beyond = set(self.config.imageType) - {"Original"}
-        if beyond or setting.get("normalize") or setting.get("resampledPixelSpacing"):
+        if self._looks_beyond():
             require_finite_image(volume)
         return notes
+
+    def _looks_beyond(self) -> bool:
+        """Tell whether voxels outside a region reach its numbers: by filter, scale or new grid."""
+        setting, beyond = self.config.setting, set(self.config.imageType) - {"Original"}
+        return bool(beyond or setting.get("normalize") or setting.get("resampledPixelSpacing"))
 
     def _bin_width(self) -> float | None:
         """Bin width on the unfiltered image, or None where bins or intensities are not known."""
@@ -212,6 +218,15 @@ class FeatureExtractor:
         if classes and classes <= {"shape", "shape2D"}:
             return None
         return float(setting.get("binWidth", DEFAULT_BIN_WIDTH))
+
+
+def _regions_alone(volume: Volume) -> Volume:
+    """Return the part that holds all labels; where in space it lies is of no account to them."""
+    box = None if volume.mask is None else Box.around(volume.mask != 0)
+    if volume.mask is None or box is None:
+        return volume
+    geometry = replace(volume.geometry, size=box.size)
+    return Volume(box.view(volume.array), geometry, box.view(volume.mask))
 
 
 def _make_extractor(config: ExtractionConfig) -> Any:
