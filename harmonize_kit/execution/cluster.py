@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import multiprocessing
 import shutil
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
@@ -86,9 +85,6 @@ def _running(address: str) -> Client:
 
 
 def _local(config: ExecutionConfig, workers: int) -> LocalCluster:
-    if getattr(multiprocessing.current_process(), "_inheriting", False):
-        # This is a worker that runs the user's script again to find its functions.
-        raise SystemExit(0)
     try:
         return LocalCluster(
             n_workers=workers,

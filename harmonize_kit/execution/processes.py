@@ -30,6 +30,9 @@ def import_once(home: str) -> None:
     home : str
         Module of the function that workers will run.
     """
+    if getattr(multiprocessing.current_process(), "_inheriting", False):
+        # This is a worker already, that runs the user's script again to find its functions.
+        raise SystemExit(0)
     if START_METHOD != "forkserver":
         return
     # A user's own script is run again by each worker, under a name that is not __main__.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 import shutil
@@ -14,6 +15,7 @@ from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import Any
 
+import nibabel
 import numpy as np
 import psutil
 import pytest
@@ -196,15 +198,21 @@ def test_a_full_disk_is_told_and_costs_nothing(folder: Path, small_disk: Path) -
 
 
 def test_hungry_and_slow_cases_fail_alone(tmp_path: Path) -> None:
-    """A gigabyte of voxels, and grey levels without end, beside a case like any other."""
+    """Voxels beyond the limit, and grey levels without end, beside a case like any other."""
     mask = np.zeros((40, 40, 40), np.uint8)
     mask[2:-2, 2:-2, 2:-2] = 1
     rng = np.random.default_rng(0)
     slow = Volume(rng.integers(0, 600, mask.shape).astype(np.int16), Geometry((40, 40, 40)), mask)
     write_image(slow, tmp_path / "slow.nii.gz")
     write_mask(slow, tmp_path / "m.nii.gz")
-    big = np.zeros((640, 640, 640), np.int16)
-    write_image(Volume(big, Geometry((640, 640, 640))), tmp_path / "big.nii.gz")
+    header = nibabel.Nifti1Header()
+    header.set_data_dtype(np.int16)
+    header.set_data_shape((760, 760, 760))
+    header["magic"], header["vox_offset"] = b"n+1", 352
+    with gzip.open(tmp_path / "big.nii.gz", "wb", compresslevel=1) as file:
+        file.write(header.binaryblock + bytes(4))
+        for _ in range(760):
+            file.write(bytes(2 * 760 * 760))
     case = make_volume(0)
     write_image(case, tmp_path / "i.nii.gz")
     write_mask(case, tmp_path / "i_m.nii.gz")
@@ -213,7 +221,7 @@ def test_hungry_and_slow_cases_fail_alone(tmp_path: Path) -> None:
         "good,i.nii.gz,i_m.nii.gz\n"
     )
     (tmp_path / "p.yaml").write_text("setting: {binWidth: 1}\nfeatureClass: {glcm: }\n")
-    limits = ("--memory-per-worker", "700MB", "--case-timeout", "6", "--workers", "2", "--json")
+    limits = ("--memory-per-worker", "700MB", "--case-timeout", "10", "--workers", "2", "--json")
     process = start(tmp_path, tmp_path / "out", *limits)
     said, err = process.communicate(timeout=200)
     assert process.returncode == 3, err
