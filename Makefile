@@ -3,12 +3,16 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
 READY = $(VENV)/ready
+# neuroHarmonize needs numpy<2, so it has an environment of its own to be compared in.
+PARITY = .venv-parity
+PARITY_READY = $(PARITY)/ready
 
-.PHONY: demo test lint format clean help
+.PHONY: demo test lint parity format clean help
 
 help:
 	@echo "make demo   the phantom through the whole flow: demo/report/report.html"
 	@echo "make test   formatting, lint, types and all tests"
+	@echo "make parity the tests against neuroHarmonize itself, with numpy 1.26"
 	@echo "make format rewrite the files in the house format"
 	@echo "make clean  remove the environment and the demo"
 
@@ -22,6 +26,9 @@ lint: $(READY)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/pyright
+
+parity: $(PARITY_READY)
+	$(PARITY)/bin/python -m pytest tests/parity tests/combat
 
 format: $(READY)
 	$(BIN)/ruff format .
@@ -40,5 +47,13 @@ $(READY): pyproject.toml
 	$(BIN)/python -c 'import radiomics'
 	@touch $@
 
+$(PARITY_READY): pyproject.toml tests/parity/requirements.txt
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 12))' \
+	  || { echo "numpy 1.26 has wheels for Python 3.11 and 3.12; say which: make PYTHON=python3.12 parity"; exit 6; }
+	test -x $(PARITY)/bin/python || $(PYTHON) -m venv $(PARITY)
+	$(PARITY)/bin/python -m pip install --quiet --only-binary :all: --no-binary neuroCombat --requirement tests/parity/requirements.txt
+	$(PARITY)/bin/python -m pip install --quiet --no-deps --editable .
+	@touch $@
+
 clean:
-	rm -rf $(VENV) demo
+	rm -rf $(VENV) $(PARITY) demo

@@ -13,6 +13,7 @@ fitted row by row; but folds are drawn over cases, so the rows are needed, not o
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import product
 
 import numpy as np
@@ -35,6 +36,8 @@ def choose_by_folds(
     values: Sequence[Array],
     features: Array,
     seed: int,
+    *,
+    reference: int | None = None,
 ) -> Array:
     """Return the smoothing parameters neuroHarmonize chooses with ``seed``, shape (t, p).
 
@@ -54,18 +57,20 @@ def choose_by_folds(
     features : ndarray, shape (n, p)
         Complete, in the order in which neuroHarmonize sees them.
     seed : int
+    reference : int, optional
+        Site to which the others are brought.
     """
     design, penalties = _design(sites, covariates, terms, values)
     combinations = np.array(list(product(WEIGHTS, repeat=len(terms))))
     penalty = np.einsum("at,tij->aij", combinations, penalties)
     stream = np.random.default_rng(seed)
     chosen = np.empty((len(terms), features.shape[1]))
-    products = _upper_products(design)
-    gram = design.T @ design
+    system = _System(
+        design, _upper_products(design), design.T @ design, penalty, int(sites.max()) + 1, reference
+    )
     for feature in range(features.shape[1]):
         folds = _draw(stream, len(design), len(combinations))
-        costs = _costs(design, products, gram, penalty, features[:, feature], folds)
-        chosen[:, feature] = combinations[np.argmin(costs)]
+        chosen[:, feature] = combinations[np.argmin(_costs(system, features[:, feature], folds))]
     width = np.array([term.upper - term.lower for term in terms])
     return chosen / width[:, None] ** 3
 
@@ -110,27 +115,32 @@ def _upper_products(design: Array) -> Array:
     return design[:, first] * design[:, second]
 
 
-def _costs(
-    design: Array,
-    products: Array,
-    gram: Array,
-    penalty: Array,
-    response: Array,
-    folds: NDArray[np.intp],
-) -> Array:
+@dataclass(frozen=True)
+class _System:
+    """What all features share; of the c columns of the design, those of the sites come first."""
+
+    design: Array  # (n, c)
+    products: Array  # of every two columns, case by case
+    gram: Array  # (c, c)
+    penalty: Array  # of each combination of weights, (a, c, c)
+    n_sites: int
+    reference: int | None
+
+
+def _costs(system: _System, response: Array, folds: NDArray[np.intp]) -> Array:
     """Cost of each combination of weights for one feature, shape (a,)."""
+    design = system.design
     (n_draws, n_cases), n_columns = folds.shape, design.shape[1]
     within = (folds[:, None, :] == np.arange(N_FOLDS)[:, None]).astype(np.float64)
     rows = within.reshape(-1, n_cases)
     shape = (n_draws, N_FOLDS, n_columns)
     held_out = np.empty((len(rows), n_columns, n_columns))
     first, second = np.triu_indices(n_columns)
-    held_out[:, first, second] = held_out[:, second, first] = rows @ products
+    held_out[:, first, second] = held_out[:, second, first] = rows @ system.products
     cross = design * response[:, None]
     effects = _solve(
-        gram,
-        gram - held_out.reshape(*shape, n_columns),
-        penalty[:, None],
+        system,
+        system.gram - held_out.reshape(*shape, n_columns),
         cross.sum(axis=0) - (rows @ cross).reshape(shape),
     )
     fitted = (effects.reshape(-1, n_columns) @ design.T).reshape(n_draws, N_FOLDS, n_cases)
@@ -139,18 +149,34 @@ def _costs(
     return (np.sqrt(squares) / within.sum(axis=2)) @ np.full(N_FOLDS, 1 / N_FOLDS)
 
 
-def _solve(total: Array, gram: Array, penalty: Array, cross: Array) -> Array:
+def _solve(system: _System, gram: Array, cross: Array) -> Array:
     """Least-norm solutions (a, folds, c): what is empty outside the fold gets 0, if not smooth."""
+    penalty = system.penalty[:, None]
     size = np.diagonal(gram, axis1=-2, axis2=-1)
     smooth = np.diagonal(penalty, axis1=-2, axis2=-1) > 0
-    empty = (size <= EMPTY_SHARE * np.diag(total)) & ~smooth
+    empty = (size <= EMPTY_SHARE * np.diag(system.gram)) & ~smooth
     matrices = gram + penalty
     if empty.any():
         either = empty[..., :, None] | empty[..., None, :]
         matrices = np.where(either, np.eye(gram.shape[-1]) * empty[..., None], matrices)
         cross = np.where(empty, 0.0, cross)
     try:
-        effects = np.linalg.solve(matrices, cross[..., None])
+        solved = np.linalg.solve(matrices, cross[..., None])
     except np.linalg.LinAlgError:
-        effects = np.linalg.pinv(matrices, hermitian=True) @ cross[..., None]
-    return effects[..., 0].astype(np.float64, copy=False)
+        solved = np.linalg.pinv(matrices, hermitian=True) @ cross[..., None]
+    effects = solved[..., 0].astype(np.float64, copy=False)
+    if system.reference is not None and empty.any():
+        own = slice(system.n_sites)
+        effects[..., own] = _about_reference(effects[..., own], empty[..., own], system.reference)
+    return effects
+
+
+def _about_reference(levels: Array, empty: NDArray[np.bool_], reference: int) -> Array:
+    """Return the levels (a, folds, k) of the sites where the reference's indicator is always 1.
+
+    A site without cases is then at the reference's level; and the reference, if it has none itself,
+    at the one that makes its own and the others' distances from it least in square.
+    """
+    least = levels.sum(axis=-1) / (1 + (~empty).sum(axis=-1))
+    level = np.where(empty[..., reference], least, levels[..., reference])
+    return np.where(empty, level[..., None], levels)
