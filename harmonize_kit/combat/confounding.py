@@ -37,13 +37,15 @@ def require_estimable(
         If a column is a combination of sites and earlier columns, or there are too few cases.
     """
     one_hot = (sites[:, None] == np.unique(sites)).astype(np.float64)
-    n_cases, n_parameters = len(sites), one_hot.shape[1] + len(names)
+    n_sites = one_hot.shape[1]
+    n_cases, n_parameters = len(sites), n_sites + len(names)
     if n_cases <= n_parameters:
         raise DesignError(
-            f"expected more cases than parameters, got {n_cases} cases for {one_hot.shape[1]} "
+            f"expected more cases than parameters, got {n_cases} cases for {n_sites} "
             f"sites and {len(names)} covariate columns; preserve fewer covariates or pool sites"
         )
-    within = _residual(covariates, one_hot)
+    means: NDArray[np.float64] = one_hot.T @ covariates / one_hot.sum(axis=0)[:, None]
+    within: NDArray[np.float64] = covariates - one_hot @ means
     for column, name in enumerate(names):
         if np.sqrt(np.mean(within[:, column] ** 2)) < RANK_TOLERANCE:
             raise DesignError(
@@ -51,7 +53,7 @@ def require_estimable(
                 "so its effect and the site's cannot be told apart; leave it out of --preserve, or "
                 "add sites where it varies"
             )
-        left = _residual(within[:, column], within[:, :column])
+        left = _residual(within[:, column], within[:, :column]) if column else within[:, 0]
         if np.sqrt(np.mean(left**2)) < RANK_TOLERANCE:
             raise DesignError(
                 f"covariate '{name}' is a combination of '{site}' and "

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from harmonize_kit.combat.penalised_system import penalty_rank
-from harmonize_kit.combat.smoothing import choose_smoothing, penalised_coefficients
+from harmonize_kit.combat.smoothing import Criterion, choose_smoothing, penalised_coefficients
 
 Array = NDArray[np.float64]
 
@@ -21,9 +21,21 @@ class EffectEstimator:
     ----------
     penalties : ndarray, shape (t, q, q)
         One for each smooth covariate; none, and the effects are those of least squares.
+    criterion : {"reml", "gcv"}
+        By which the smoothing parameters are chosen.
+    lambdas : ndarray, shape (t, p), optional
+        Smoothing parameters of p features, where they were chosen beforehand.
     """
 
     penalties: Array = field(default_factory=lambda: np.zeros((0, 0, 0)))
+    criterion: Criterion = "reml"
+    lambdas: Array | None = None
+
+    def of(self, columns: NDArray[np.int_]) -> EffectEstimator:
+        """Return the same for some of the features."""
+        if self.lambdas is None:
+            return self
+        return replace(self, lambdas=self.lambdas[:, columns])
 
     def effects(
         self, gram: Array, cross: Array, squares: Array, counts: Array, n_sites: int
@@ -54,7 +66,11 @@ class EffectEstimator:
     def _solve(self, gram: Array, cross: Array, squares: Array, count: int, n_sites: int) -> Array:
         if not len(self.penalties):
             return np.linalg.solve(gram, cross).astype(np.float64, copy=False)
-        chosen = choose_smoothing(gram, cross, squares, count, n_sites, self.penalties)
+        chosen = self.lambdas
+        if chosen is None:
+            chosen = choose_smoothing(
+                gram, cross, squares, count, n_sites, self.penalties, self.criterion
+            )
         return penalised_coefficients(gram, cross, self.penalties, chosen)
 
     def unpenalised(self, columns: int) -> int:

@@ -73,11 +73,13 @@ def _require_known(name: str, missing: pd.Index[Any], source: str) -> None:
 
 def numbers_of(covariates: pd.DataFrame, name: str, source: str) -> NDArray[np.float64]:
     """Return a covariate of numbers, shape (n,)."""
-    numbers = number_column(covariates, name, source)
-    values = numbers.to_numpy(dtype=np.float64)
-    if np.isnan(values).any():
-        _require_known(name, numbers.index[np.isnan(values)], source)
-    return cast(NDArray[np.float64], values)
+    values = cast(
+        NDArray[np.float64], number_column(covariates, name, source).to_numpy(dtype=np.float64)
+    )
+    missing = np.isnan(values)
+    if missing.any():
+        _require_known(name, covariates.index[missing], source)
+    return values
 
 
 def levels_of(

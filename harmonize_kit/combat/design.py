@@ -155,8 +155,13 @@ def learn_values(
     categorical: tuple[str, ...] = (),
     source: str = "covariates",
     smooth: tuple[str, ...] = (),
+    *,
+    distinct_knots: bool = True,
 ) -> tuple[CovariateDesign, CovariateValues]:
-    """Return the design as :func:`learn_design` does, and the covariates it was learned from."""
+    """Return the design as :func:`learn_design` does, and the covariates it was learned from.
+
+    ``distinct_knots`` is that of :func:`learn_smooth_term`.
+    """
     parsed = without_terms(parse_formula(formula), smooth)
     groups = categorical_columns(covariates, parsed, categorical, source)
     require_smoothable(covariates, smooth, groups, source)
@@ -185,6 +190,8 @@ def learn_values(
     flat = [name for name, spread in zip(names, scale, strict=True) if spread == 0]
     if flat:
         raise DesignError(f"{source}: design column '{flat[0]}' is constant; leave it out")
-    smooths = tuple(learn_smooth_term(name, numbers[name]) for name in smooth)
+    smooths = tuple(
+        learn_smooth_term(name, numbers[name], distinct_knots=distinct_knots) for name in smooth
+    )
     names += tuple(name for term in smooths for name in term.names)
     return CovariateDesign(parsed.text, ranges, levels, names, centre, scale, smooths), values

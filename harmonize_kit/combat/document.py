@@ -147,7 +147,7 @@ def _smooth_term(
 ) -> SmoothTerm:
     knots = require_array(arrays, f"smooth{number}_knots", (-1,), source)
     centre = require_array(arrays, f"smooth{number}_centre", (len(knots) + DEGREE,), source)
-    inside = ((knots > 0) & (knots < 1)).all() and (np.diff(knots) >= 0).all()
+    inside = ((knots >= 0) & (knots <= 1)).all() and (np.diff(knots) >= 0).all()
     if not inside or not known.lower < known.upper:
         raise IntegrityError(f"{source}: the knots of '{known.name}' are out of place")
     return SmoothTerm(known.name, known.lower, known.upper, knots, centre)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import cast
 
@@ -81,10 +81,55 @@ def estimate_effects(
     estimator : EffectEstimator
         Of the covariate effects.
     """
+    return effects_from_sums(
+        _sums_in_blocks(values, rows, covariates),
+        np.array([len(own) for own in rows]),
+        values.shape[1],
+        reference=reference,
+        mean_only=mean_only,
+        estimator=estimator,
+    )
+
+
+def effects_from_sums(
+    blocks: Iterable[tuple[NDArray[np.int_], Sums]],
+    sizes: NDArray[np.int_],
+    n_features: int,
+    *,
+    reference: int | None,
+    mean_only: NDArray[np.bool_],
+    estimator: EffectEstimator = LEAST_SQUARES,
+) -> SiteEffects:
+    """Estimate location and scale of each site and feature from sums, wherever these were made.
+
+    Parameters
+    ----------
+    blocks : iterable of (ndarray of int, Sums)
+        Positions of some features, and their sums at each site; every feature comes once.
+        :class:`MissingSums` are for features with a missing cell, :class:`SiteSums` for others.
+    sizes : ndarray of int, shape (k,)
+        Cases of each site.
+    n_features : int
+        p.
+    reference, mean_only, estimator
+        See :func:`estimate_effects`.
+    """
+    result: _Columns | None = None
+    for columns, sums in blocks:
+        if result is None:
+            result = _Columns.empty(len(sizes), len(sums[0].cross), n_features)
+        result.put(columns, sums, sizes, reference, mean_only, estimator)
+    if result is None:
+        result = _Columns.empty(len(sizes), 0, n_features)
+    total = int(sizes.sum()) if reference is None else int(sizes[reference])
+    return result.effects(sizes, total, mean_only)
+
+
+def _sums_in_blocks(
+    values: Array, rows: Sequence[NDArray[np.int_]], covariates: Array
+) -> Iterator[tuple[NDArray[np.int_], Sums]]:
     n, p = values.shape
-    sizes = np.array([len(own) for own in rows])
     by_site = [covariates[own] for own in rows]
-    result = _Columns.empty(len(rows), covariates.shape[1], p)
     step = max(1, BLOCK // n)
     for start in range(0, p, step):
         columns = np.arange(start, min(start + step, p))
@@ -92,7 +137,7 @@ def estimate_effects(
         sums: Sums = [sum_rows(x, part[own]) for x, own in zip(by_site, rows, strict=True)]
         gaps: NDArray[np.bool_] = np.isnan(np.sum([one.feature_mean for one in sums], axis=0))
         if not gaps.any():
-            result.put(columns, sums, sizes, reference, mean_only, estimator)
+            yield columns, sums
             continue
         for chosen in (~gaps, gaps):
             if not chosen.any():
@@ -100,12 +145,9 @@ def estimate_effects(
             some = [part[np.ix_(own, chosen)] for own in rows]
             pairs = zip(by_site, some, strict=True)
             if chosen is gaps:
-                sums = [sum_present(x, cells) for x, cells in pairs]
+                yield columns[chosen], [sum_present(x, cells) for x, cells in pairs]
             else:
-                sums = [sum_rows(x, cells) for x, cells in pairs]
-            result.put(columns[chosen], sums, sizes, reference, mean_only, estimator)
-    total = n if reference is None else int(sizes[reference])
-    return result.effects(sizes, total, mean_only)
+                yield columns[chosen], [sum_rows(x, cells) for x, cells in pairs]
 
 
 @dataclass(frozen=True)
@@ -138,7 +180,7 @@ class _Columns:
         if isinstance(sums[0], MissingSums):
             sums, sparse = set_sparse_aside(cast(Sequence[MissingSums], sums), sizes, estimator)
             self.flags["gaps"][columns], ddof = True, 1
-        standard = standardise(sums, sizes, reference, ddof=ddof, estimator=estimator)
+        standard = standardise(sums, sizes, reference, ddof=ddof, estimator=estimator.of(columns))
         constant = (constant_features(sums) | (standard.pooled_sd == 0)) & ~sparse
         sd = np.where(constant | sparse, 1.0, standard.pooled_sd)
         found = site_location_scale(sums, replace(standard, pooled_sd=sd), mean_only=mean_only)

@@ -7,7 +7,7 @@ one site are alike enough that their spread tells how far each estimate should b
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 CONVERGENCE = 1e-4
 MAX_ITERATIONS = 10_000
 CHUNK = 500_000  # cells of the weights that are held at once
+CACHED = 16_384  # cells worked on together: few enough to stay in the cache
 
 
 @dataclass(frozen=True)
@@ -77,47 +78,103 @@ def shrink_parametric(
         Cases of each site; of each feature too where cells are missing.
     priors : Priors
     """
-    counts = np.broadcast_to(counts, location.shape)
-    pairs = [
-        _shrink_site(location[site], scale[site], squares[site], _one(counts[site]), site, priors)
-        for site in range(len(location))
-    ]
-    return np.stack([pair[0] for pair in pairs]), np.stack([pair[1] for pair in pairs])
+    found = np.empty_like(location), np.empty_like(scale)
+    together = max(1, CACHED // location.shape[1])
+    for start in range(0, len(location), together):
+        sites = np.arange(start, min(start + together, len(location)))
+        iteration = _Iteration.of(sites, location, scale, squares, counts, priors)
+        for turn in range(MAX_ITERATIONS):
+            settled = iteration.step() | (turn == MAX_ITERATIONS - 1)
+            if not settled.any():
+                continue
+            found[0][sites[settled]] = iteration.location[settled]
+            found[1][sites[settled]] = iteration.scale[settled]
+            if settled.all():
+                break
+            sites, iteration = sites[~settled], iteration.of_sites(~settled)
+    return found
 
 
-def _one(counts: NDArray[np.float64]) -> NDArray[np.float64] | float:
-    """Return equal counts as one number, which is quicker to compute with."""
-    return float(counts[0]) if counts.strides == (0,) else counts
+@dataclass(frozen=True)
+class _Iteration:
+    """sva's ``it.sol``, with ``postmean`` and ``postvar`` written out, for several sites at once.
+
+    ``location`` and ``scale`` are worked on in place; the rest does not change from step to step.
+    """
+
+    location: NDArray[np.float64]  # (k, p), as the others but for those of each site, (k, 1)
+    scale: NDArray[np.float64]
+    mean: NDArray[np.float64]
+    pulled: NDArray[np.float64]  # prior variance x count x estimate
+    weight: NDArray[np.float64]  # prior variance x count
+    base: NDArray[np.float64]  # rate + squares / 2
+    totals: NDArray[np.float64]  # count x estimate
+    half: NDArray[np.float64]  # count / 2
+    divisor: NDArray[np.float64]
+    point: NDArray[np.bool_]  # (k, 1): the scales are all equal, and stay
+
+    @classmethod
+    def of(
+        cls,
+        sites: NDArray[np.int_],
+        location: NDArray[np.float64],
+        scale: NDArray[np.float64],
+        squares: NDArray[np.float64],
+        counts: NDArray[np.float64],
+        priors: Priors,
+    ) -> _Iteration:
+        """Return the start for some sites; see :func:`shrink_parametric`."""
+        n, start = counts[sites], location[sites]
+        point = np.isinf(priors.shape[sites, None])
+        shape = np.where(point, 1.0, priors.shape[sites, None])
+        rate = np.where(point, 0.0, priors.rate[sites, None])
+        base = squares[sites] * 0.5
+        base += rate
+        totals, weight, half = start * n, priors.location_variance[sites, None] * n, n / 2
+        return cls(
+            start, scale[sites], priors.location_mean[sites, None], weight * start, weight,
+            base, totals, half, half + (shape - 1), point,
+        )  # fmt: skip
+
+    def of_sites(self, sites: NDArray[np.bool_]) -> _Iteration:
+        """Return the same for some of the sites."""
+        return _Iteration(**{one.name: getattr(self, one.name)[sites] for one in fields(self)})
+
+    def step(self) -> NDArray[np.bool_]:
+        """Go one step and tell which sites are settled, shape (k,)."""
+        g, d = self.location, self.scale
+        new = d * self.mean
+        new += self.pulled
+        scratch = self.weight + d
+        new /= scratch
+        moved = _largest_change(new, g, scratch)
+        g[:] = new
+        new *= self.half
+        new -= self.totals
+        new *= g
+        new += self.base
+        new /= self.divisor
+        if self.point.any():
+            np.copyto(new, d, where=self.point)
+        settled = ~(moved > CONVERGENCE)
+        if settled.any():
+            settled &= ~(_largest_change(new, d, scratch) > CONVERGENCE)
+        d[:] = new
+        return settled
 
 
-def _shrink_site(
-    location: NDArray[np.float64],
-    scale: NDArray[np.float64],
-    squares: NDArray[np.float64],
-    n: NDArray[np.float64] | float,
-    site: int,
-    priors: Priors,
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Iterate one site: sva's ``it.sol``, with ``postmean`` and ``postvar`` written out."""
-    mean, variance = priors.location_mean[site], priors.location_variance[site]
-    shape, rate = priors.shape[site], priors.rate[site]
-    point = bool(np.isinf(shape))
-    totals, weight, divisor = location * n, variance * n, np.multiply(n, 0.5) + (shape - 1)
-    pulled = weight * location
-    old_location, old_scale = location, scale
-    for _ in range(MAX_ITERATIONS):
-        new_location = (pulled + old_scale * mean) / (weight + old_scale)
-        new_scale = scale
-        if not point:
-            about = squares + new_location * (n * new_location - 2 * totals)
-            new_scale = (0.5 * about + rate) / divisor
-        with np.errstate(divide="ignore", invalid="ignore"):
-            moved = np.nanmax(np.abs(new_location - old_location) / old_location, initial=-np.inf)
-        change = max(moved, float(np.max(np.abs(new_scale - old_scale) / old_scale)))
-        old_location, old_scale = new_location, new_scale
-        if not change > CONVERGENCE:
-            break
-    return old_location, old_scale
+def _largest_change(
+    new: NDArray[np.float64], old: NDArray[np.float64], scratch: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Return the largest change of each site relative to the signed old value, shape (k,).
+
+    0 over 0 is none, as in sva. ``scratch`` of the same shape is worked in.
+    """
+    np.subtract(new, old, out=scratch)
+    np.abs(scratch, out=scratch)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        scratch /= old
+    return np.fmax.reduce(scratch, axis=1)
 
 
 def shrink_nonparametric(

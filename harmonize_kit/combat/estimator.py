@@ -20,6 +20,7 @@ from harmonize_kit.config.combat import (
     CovBatConfig,
     LongitudinalComBatConfig,
     NestedComBatConfig,
+    Smoothing,
 )
 from harmonize_kit.core.table import FeatureTable
 
@@ -38,8 +39,12 @@ class ComBat(SiteTransformer):  # pyright: ignore[reportUnsafeMultipleInheritanc
     reference : str, optional
         Site to which the others are brought; it stays as it is.
     smooth : sequence of str, optional
-        Covariates of numbers with a smooth effect: this is ComBat-GAM. The smoothness of each
-        feature is chosen by restricted maximum likelihood.
+        Covariates of numbers with a smooth effect: this is ComBat-GAM.
+    smoothing : {"reml", "gcv", "neuroharmonize"}
+        How the smoothness of each feature's curve is chosen: by restricted maximum likelihood, by
+        generalised cross-validation, or as neuroHarmonize does with ``seed``, to reproduce it.
+    seed : int
+        Of neuroHarmonize's random folds; see :class:`~harmonize_kit.config.combat.ComBatConfig`.
     empirical_bayes, parametric, mean_only, robust : bool
         See :class:`~harmonize_kit.config.combat.ComBatConfig`.
     copy : bool
@@ -83,6 +88,8 @@ class ComBat(SiteTransformer):  # pyright: ignore[reportUnsafeMultipleInheritanc
         parametric: bool = True,
         mean_only: bool = False,
         robust: bool = False,
+        smoothing: Smoothing = "reml",
+        seed: int = 0,
         copy: bool = True,
     ) -> None:
         self.site = site
@@ -94,13 +101,18 @@ class ComBat(SiteTransformer):  # pyright: ignore[reportUnsafeMultipleInheritanc
         self.parametric = parametric
         self.mean_only = mean_only
         self.robust = robust
+        self.smoothing: Smoothing = smoothing
+        self.seed = seed
         self.copy = copy
+
+    def _takes_missing(self) -> bool:
+        return not self.robust and not (self.smooth and self.smoothing == "neuroharmonize")
 
     def config(self) -> ComBatConfig:
         """Return the choices as a configuration."""
         choices = self._choices()
         del choices["copy"]
-        return ComBatConfig(**choices)
+        return self._configured(ComBatConfig, choices)
 
     def adapt(self, X: ArrayLike, *, covariates: pd.DataFrame) -> Self:
         """Return a new fitted estimator that also knows the new sites of these cases.
@@ -135,6 +147,8 @@ class CovBat(SiteTransformer):  # pyright: ignore[reportUnsafeMultipleInheritanc
     ----------
     site, preserve, categorical, smooth, reference, empirical_bayes, parametric, mean_only
         See :class:`ComBat`.
+    smoothing, seed
+        See :class:`ComBat`.
     share : float
         The fewest principal components that explain more than this share of the variance are
         corrected.
@@ -165,6 +179,8 @@ class CovBat(SiteTransformer):  # pyright: ignore[reportUnsafeMultipleInheritanc
         mean_only: bool = False,
         share: float = 0.95,
         components: int | None = None,
+        smoothing: Smoothing = "reml",
+        seed: int = 0,
     ) -> None:
         self.site = site
         self.preserve = preserve
@@ -176,10 +192,15 @@ class CovBat(SiteTransformer):  # pyright: ignore[reportUnsafeMultipleInheritanc
         self.mean_only = mean_only
         self.share = share
         self.components = components
+        self.smoothing: Smoothing = smoothing
+        self.seed = seed
+
+    def _takes_missing(self) -> bool:
+        return False
 
     def config(self) -> CovBatConfig:
         """Return the choices as a configuration."""
-        return CovBatConfig(**self._choices())
+        return self._configured(CovBatConfig, self._choices())
 
 
 class LongitudinalComBat(SiteTransformer):  # pyright: ignore[reportUnsafeMultipleInheritance]
@@ -227,9 +248,12 @@ class LongitudinalComBat(SiteTransformer):  # pyright: ignore[reportUnsafeMultip
         self.parametric = parametric
         self.mean_only = mean_only
 
+    def _takes_missing(self) -> bool:
+        return False
+
     def config(self) -> LongitudinalComBatConfig:
         """Return the choices as a configuration."""
-        return LongitudinalComBatConfig(**self._choices())
+        return self._configured(LongitudinalComBatConfig, self._choices())
 
 
 class NestedComBat(SiteTransformer):  # pyright: ignore[reportUnsafeMultipleInheritance]
@@ -239,7 +263,7 @@ class NestedComBat(SiteTransformer):  # pyright: ignore[reportUnsafeMultipleInhe
     ----------
     batches : sequence of str
         Columns of ``covariates`` that name the batches.
-    preserve, categorical, smooth, empirical_bayes, parametric, mean_only
+    preserve, categorical, smooth, empirical_bayes, parametric, mean_only, smoothing, seed
         See :class:`ComBat`.
     best_order : bool
         Try every order and keep the one that leaves the fewest features differing between batches;
@@ -267,6 +291,8 @@ class NestedComBat(SiteTransformer):  # pyright: ignore[reportUnsafeMultipleInhe
         parametric: bool = True,
         mean_only: bool = False,
         best_order: bool = True,
+        smoothing: Smoothing = "reml",
+        seed: int = 0,
     ) -> None:
         self.batches = batches
         self.preserve = preserve
@@ -276,7 +302,9 @@ class NestedComBat(SiteTransformer):  # pyright: ignore[reportUnsafeMultipleInhe
         self.parametric = parametric
         self.mean_only = mean_only
         self.best_order = best_order
+        self.smoothing: Smoothing = smoothing
+        self.seed = seed
 
     def config(self) -> NestedComBatConfig:
         """Return the choices as a configuration."""
-        return NestedComBatConfig(**self._choices())
+        return self._configured(NestedComBatConfig, self._choices())

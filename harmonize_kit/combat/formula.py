@@ -139,6 +139,22 @@ def _names(expression: str, method: str, text: str) -> list[str]:
     return names
 
 
+def term_columns(parsed: CovariateFormula) -> list[tuple[str, ...]]:
+    """Return the columns that each term reads."""
+    if not parsed.text:
+        return []
+    return [
+        tuple(
+            dict.fromkeys(
+                name
+                for factor in term.factors
+                for name in _names(str(factor.expr), str(factor.eval_method.value), parsed.text)
+            )
+        )
+        for term in _terms(parsed.text, parsed.text)
+    ]
+
+
 def without_terms(parsed: CovariateFormula, names: Sequence[str]) -> CovariateFormula:
     """Return the formula less the terms that are ``names`` alone; interactions with them stay."""
     if not parsed.text or not set(names) & set(parsed.columns):

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
-from harmonize_kit.combat.covariate_effects import EffectEstimator
+from harmonize_kit.combat.agreed_design import AgreedCovariates
 from harmonize_kit.combat.effects import SiteEffects, estimate_effects
 from harmonize_kit.combat.empirical_bayes import estimate_priors
 from harmonize_kit.combat.model import FittedComBat
 from harmonize_kit.combat.robust_location_scale import estimate_robust_effects, shrink_robust
 from harmonize_kit.combat.setting import Setting, read_setting, tell_passed_through
 from harmonize_kit.combat.shrinkage import require_two_varying, shrink, without_single_cases
+from harmonize_kit.combat.smoothing_choice import effect_estimator
 from harmonize_kit.config.combat import ComBatConfig
 from harmonize_kit.core.table import FeatureTable
 from harmonize_kit.errors import ConfigError, TableError
@@ -29,9 +31,16 @@ class ComBatHarmonizer:
     numbers are those of R's ``sva::ComBat`` to rounding, missing cells included. The method is
     valid where sites differ in location and scale and covariates vary inside sites: then what is
     removed is what the sites do not share, and what the covariates explain is put back.
+
+    Parameters
+    ----------
+    config : ComBatConfig
+    agreed : AgreedCovariates, optional
+        Ranges, levels and knots of the covariates, where they are not to be learned from the cases.
     """
 
     config: ComBatConfig = field(default_factory=ComBatConfig)
+    agreed: AgreedCovariates | None = None
 
     def fit(self, table: FeatureTable) -> FittedComBat:
         """Learn the site effects of ``table``.
@@ -49,16 +58,18 @@ class ComBatHarmonizer:
         TableError
             If there are too few features to shrink over.
         """
-        setting = read_setting(self.config, table)
+        setting = read_setting(self.config, table, self.agreed)
         if self.config.robust:
             return fit_robust(self.config, setting, table)
+        if self.config.smooth and self.config.smoothing == "neuroharmonize":
+            require_complete(table, "neuroHarmonize's choice of smoothing")
         effects = estimate_effects(
             table.values,
             setting.rows,
             setting.covariates,
             reference=setting.reference,
             mean_only=setting.mean_only,
-            estimator=EffectEstimator(setting.design.penalties()),
+            estimator=effect_estimator(self.config, setting, table),
         )
         shrunken = shrink(self.config, effects, setting.mean_only, table.source)
         return complete(self.config, setting, table, effects, shrunken)
@@ -95,13 +106,17 @@ def complete(
     table: FeatureTable,
     effects: SiteEffects,
     shrunken: tuple[Array, Array],
+    names: Sequence[str] | None = None,
 ) -> FittedComBat:
-    """Return the fitted model of these effects, and say which features are passed through."""
+    """Return the fitted model of these effects, and say which features are passed through.
+
+    ``names`` are those of the features, where ``table`` holds the cases alone.
+    """
     location, scale = shrunken
     if setting.reference is not None:
         location[setting.reference], scale[setting.reference] = 0.0, 1.0
     raw_location, raw_scale = without_single_cases(effects, location, scale)
-    names = tuple(table.names)
+    names = tuple(table.names if names is None else names)
     tell_passed_through(table.source, names, effects.constant, effects.sparse)
     return FittedComBat(
         config,

@@ -13,18 +13,24 @@ from harmonize_kit.combat.longitudinal_model import (
 )
 from harmonize_kit.combat.model import FittedComBat
 from harmonize_kit.combat.nested import FittedNestedComBat, NestedComBatHarmonizer
+from harmonize_kit.combat.neuroharmonize_fit import NeuroHarmonizeHarmonizer
 from harmonize_kit.config.combat import (
     ComBatConfig,
     CovBatConfig,
     LongitudinalComBatConfig,
     NestedComBatConfig,
+    NeuroHarmonizeConfig,
     combat_part,
 )
 from harmonize_kit.core.table import FeatureTable
 
 Fitted = FittedComBat | FittedCovBat | FittedLongitudinalComBat | FittedNestedComBat
 AnyHarmonizer = (
-    ComBatHarmonizer | CovBatHarmonizer | LongitudinalComBatHarmonizer | NestedComBatHarmonizer
+    ComBatHarmonizer
+    | CovBatHarmonizer
+    | LongitudinalComBatHarmonizer
+    | NestedComBatHarmonizer
+    | NeuroHarmonizeHarmonizer
 )
 
 
@@ -36,6 +42,8 @@ def harmonizer_of(config: ComBatConfig) -> AnyHarmonizer:
         return LongitudinalComBatHarmonizer(config)
     if isinstance(config, NestedComBatConfig):
         return NestedComBatHarmonizer(config.batches, combat_part(config), config.best_order)
+    if isinstance(config, NeuroHarmonizeConfig):
+        return NeuroHarmonizeHarmonizer(config)
     return ComBatHarmonizer(config)
 
 

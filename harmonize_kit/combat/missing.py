@@ -10,6 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from harmonize_kit.combat.sums import SiteSums
+
 Array = NDArray[np.float64]
 
 
@@ -36,6 +38,22 @@ class MissingSums:
     gram: Array
     cross: Array
     squares: Array
+
+    def __add__(self, other: MissingSums) -> MissingSums:
+        """Return the sums over the cases of both, as :class:`SiteSums` adds them."""
+        count = self.count + other.count
+        divisor = np.maximum(count, 1.0)
+        share, weight = other.count / divisor, self.count * other.count / divisor
+        x = other.covariate_mean - self.covariate_mean
+        y = other.feature_mean - self.feature_mean
+        return MissingSums(
+            count,
+            self.covariate_mean + share * x,
+            self.feature_mean + share * y,
+            self.gram + other.gram + np.einsum("j,aj,bj->jab", weight, x, x),
+            self.cross + other.cross + weight * x * y,
+            self.squares + other.squares + weight * y**2,
+        )
 
     def mean_residual(self, intercept: Array, effects: Array) -> Array:
         """Return the mean of Y - intercept - X B over present cells, shape (p,)."""
@@ -65,3 +83,16 @@ def sum_present(covariates: Array, features: Array) -> MissingSums:
     gram -= np.einsum("j,aj,bj->jab", count, mean, mean)
     squares = np.einsum("ij,ij->j", y, y)
     return MissingSums(count, mean + centre[:, None], feature_mean, gram, x.T @ y, squares)
+
+
+def as_missing(sums: SiteSums) -> MissingSums:
+    """Return the same sums, counted by feature."""
+    p, q = len(sums.feature_mean), len(sums.gram)
+    return MissingSums(
+        np.full(p, float(sums.count)),
+        np.repeat(sums.covariate_mean[:, None], p, axis=1),
+        sums.feature_mean,
+        np.broadcast_to(sums.gram, (p, q, q)),
+        sums.cross,
+        sums.squares,
+    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -122,6 +123,7 @@ class FittedComBat:
         out = np.empty(values.shape) if out is None else out
         reference = self.config.reference
         rows = rows_by_site(codes, len(self.sites))
+        known = np.column_stack([covariates, np.ones(len(covariates))])
         step = max(1, BLOCK // max(len(values), 1))
         for start in range(0, values.shape[1], step):
             own = slice(start, start + step)
@@ -133,15 +135,24 @@ class FittedComBat:
                     continue
                 cells = part[at]
                 if self.sites[code] != reference:
-                    mean = covariates[at] @ self.coefficients[:, own]
-                    mean += self.grand_mean[own]
-                    cells -= mean
-                    cells -= self.location[code, own] * self.pooled_sd[own]
-                    cells *= 1 / np.sqrt(self.scale[code, own])
-                    cells += mean
+                    factor, effects = self._affine(code, own)
+                    cells *= factor
+                    cells += known[at] @ effects
                 target[at] = cells
             target[:, passed] = untouched
         return out
+
+    def _affine(self, code: int, own: slice) -> tuple[Array, Array]:
+        """Return a site's factor, (p,), and its effects on covariates and a one, (q + 1, p).
+
+        With m the mean at a case's covariates, l the site's shift and f = 1 / sqrt(scale), (9) is
+        (y - m - l) f + m = f y + (1 - f) m - f l.
+        """
+        factor = 1 / np.sqrt(self.scale[code, own])
+        shift = factor * self.location[code, own] * self.pooled_sd[own]
+        effects = np.vstack([self.coefficients[:, own], self.grand_mean[own]]) * (1 - factor)
+        effects[-1] -= shift
+        return factor, effects
 
     def adapt(self, table: FeatureTable) -> FittedComBat:
         """Learn the sites of ``table`` that the model does not know; the rest stays frozen.
@@ -171,7 +182,8 @@ class FittedComBat:
         """Return the position of each case's site in ``sites``, shape (n,)."""
         named = text_column(covariates, self.config.site, source)
         position = {name: code for code, name in enumerate(self.sites)}
-        unseen = sorted(set(named) - set(position))
+        names: list[str] = named.tolist()
+        unseen = sorted(set(names) - set(position))
         if unseen:
             rows = [str(case) for case in named.index[named == unseen[0]]]
             raise UnseenSiteError(
@@ -179,7 +191,7 @@ class FittedComBat:
                 f"'{unseen[0]}' at id '{rows[0]}' ({len(rows)} of {len(named)} cases); teach it to "
                 "the model (adapt), leave its cases out, or keep them (--unseen keep)"
             )
-        return np.array([position[name] for name in named], dtype=np.int_)
+        return np.array([position[name] for name in names], dtype=np.int_)
 
     def tell_extrapolation(
         self, table: FeatureTable, values: CovariateValues | None = None
@@ -208,23 +220,48 @@ class FittedComBat:
         """Return the features of the model in its order; others are left out, and said."""
         if tuple(table.features.columns) == self.features:
             return table.features
-        held, known = set(table.features.columns), set(self.features)
+        self.known_features(table.names, table.source)
+        return table.features[list(self.features)]
+
+    def known_features(self, names: Sequence[str], source: str) -> list[str]:
+        """Return which of ``names`` the model knows, in their order; others are told.
+
+        Raises
+        ------
+        TableError
+            If a feature of the model is not among them.
+        """
+        held, known = set(names), set(self.features)
         missing = [name for name in self.features if name not in held]
         if missing:
             raise TableError(
-                f"{table.source}: the model was fitted on {len(self.features)} features, "
+                f"{source}: the model was fitted on {len(self.features)} features, "
                 f"{len(missing)} of them are absent, the first is '{missing[0]}'. "
-                f"{did_you_mean(missing[0], table.names)}"
+                f"{did_you_mean(missing[0], names)}"
             )
-        extra = [name for name in table.names if name not in known]
+        extra = [name for name in names if name not in known]
         if extra:
             warnings.warn(
-                f"{table.source}: {len(extra)} features the model does not know are left out of "
+                f"{source}: {len(extra)} features the model does not know are left out of "
                 f"the result, the first is '{extra[0]}'",
                 HarmonizeWarning,
-                stacklevel=3,
+                stacklevel=4,
             )
-        return table.features[list(self.features)]
+        return [name for name in names if name in known]
+
+    def of(self, columns: slice | NDArray[np.int_]) -> FittedComBat:
+        """Return the same model of some of its features, by position."""
+        return replace(
+            self,
+            features=tuple(np.array(self.features, dtype=object)[columns]),
+            passed_through=self.passed_through[columns],
+            grand_mean=self.grand_mean[columns],
+            pooled_sd=self.pooled_sd[columns],
+            **{
+                name: getattr(self, name)[:, columns]
+                for name in ("coefficients", "location", "scale", "raw_location", "raw_scale")
+            },
+        )
 
 
 def with_harmonized(table: FeatureTable, frame: pd.DataFrame, harmonized: Array) -> FeatureTable:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from harmonize_kit.combat.agreed_design import AgreedCovariates, learn_agreed
 from harmonize_kit.combat.confounding import require_estimable
 from harmonize_kit.combat.design import CovariateDesign, learn_values
 from harmonize_kit.combat.overlap import poor_overlap
@@ -54,8 +55,12 @@ class Setting:
     mean_only: NDArray[np.bool_]
 
 
-def read_setting(config: ComBatConfig, table: FeatureTable) -> Setting:
+def read_setting(
+    config: ComBatConfig, table: FeatureTable, agreed: AgreedCovariates | None = None
+) -> Setting:
     """Read sites and covariates of ``table`` and prove that their effects can be told apart.
+
+    Where ranges, levels and knots were ``agreed`` on, they are taken as they are, not learned.
 
     Raises
     ------
@@ -66,15 +71,23 @@ def read_setting(config: ComBatConfig, table: FeatureTable) -> Setting:
         If site or covariates are absent or missing for some case.
     """
     source = table.source
-    named = text_column(table.covariates, config.site, source)
+    named: list[str] = text_column(table.covariates, config.site, source).tolist()
     sites = tuple(sorted(set(named)))
     position = {name: code for code, name in enumerate(sites)}
     codes = np.array([position[name] for name in named], dtype=np.int_)
     sizes = np.bincount(codes, minlength=len(sites))
     _require_sites(config, sites, sizes, source)
-    design, values = learn_values(
-        table.covariates, config.preserve, config.categorical, source, config.smooth
-    )
+    if agreed is None:
+        design, values = learn_values(
+            table.covariates,
+            config.preserve,
+            config.categorical,
+            source,
+            _smooth_order(config, table),
+            distinct_knots=config.smoothing != "neuroharmonize",
+        )
+    else:
+        design, values = learn_agreed(config, agreed, table.covariates, source)
     covariates = design.columns(values, source)
     names, straight = design.unpenalised(values, covariates)
     require_estimable(codes, names, straight, config.site)
@@ -86,6 +99,17 @@ def read_setting(config: ComBatConfig, table: FeatureTable) -> Setting:
     mean_only = (sizes == 1) | config.mean_only
     rows = rows_by_site(codes, len(sites))
     return Setting(sites, codes, sizes, rows, design, covariates, reference, mean_only)
+
+
+def _smooth_order(config: ComBatConfig, table: FeatureTable) -> tuple[str, ...]:
+    """Return the smooth covariates; in the order of the table's columns for neuroHarmonize.
+
+    That is how neuroHarmonize takes them, whatever order they are asked for in.
+    """
+    if config.smoothing != "neuroharmonize":
+        return config.smooth
+    held = [str(name) for name in table.covariates.columns]
+    return tuple(sorted(config.smooth, key=lambda name: held.index(name) if name in held else -1))
 
 
 def tell_passed_through(

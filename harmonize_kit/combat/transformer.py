@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import Any, Self, cast
+from typing import Any, Self, TypeVar, cast
 
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
+from pydantic import ValidationError
 from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
 from sklearn.utils import validation
 
@@ -16,7 +17,9 @@ from harmonize_kit.combat.formula import list_formula
 from harmonize_kit.combat.kinds import AnyHarmonizer, harmonizer_of
 from harmonize_kit.config.combat import ComBatConfig
 from harmonize_kit.core.table import FeatureTable
-from harmonize_kit.errors import NotFittedError, TableError
+from harmonize_kit.errors import ConfigError, NotFittedError, TableError
+
+ConfigKind = TypeVar("ConfigKind", bound=ComBatConfig)
 
 
 class SiteTransformer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):  # pyright: ignore
@@ -85,12 +88,12 @@ class SiteTransformer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):  #
 
     def _table(self, X: ArrayLike, covariates: pd.DataFrame, *, reset: bool) -> FeatureTable:
         named = isinstance(X, pd.DataFrame)
-        values = cast(
-            NDArray[np.float64],
-            cast(Any, validation).validate_data(
-                self, X, reset=reset, dtype=np.float64, ensure_all_finite=False
-            ),
+        # scikit-learn looks at the type of each column of a DataFrame; of these, only at the names.
+        ready = isinstance(X, pd.DataFrame) and _is_of_floats(X)
+        checked = cast(Any, validation).validate_data(
+            self, X, reset=reset, dtype=np.float64, ensure_all_finite=False, skip_check_array=ready
         )
+        values = cast(NDArray[np.float64], cast(pd.DataFrame, X).to_numpy() if ready else checked)
         if named:
             index = X.index
         elif len(covariates) == len(values):
@@ -101,7 +104,9 @@ class SiteTransformer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):  #
                 f"got covariates of {len(covariates)} cases; give X as a DataFrame to join by index"
             )
         # Text is iterated many times faster as objects than as Arrow strings.
-        names = [str(name) for name in X.columns] if named else unnamed_features(values.shape[1])
+        names = unnamed_features(values.shape[1])
+        if named:
+            names = [str(name) for name in X.columns.tolist()]
         columns = pd.Index(names, dtype=object)
         features = pd.DataFrame(values, index=index, columns=columns, copy=False)
         return FeatureTable.join(features, covariates, source="X")
@@ -121,6 +126,17 @@ class SiteTransformer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):  #
                 chosen[name] = as_tuple(chosen[name])
         return chosen
 
+    def _configured(self, kind: type[ConfigKind], choices: dict[str, Any]) -> ConfigKind:
+        """Return the choices as a configuration of ``kind``, or say which is not possible."""
+        try:
+            return kind(**choices)
+        except ValidationError as error:
+            first = error.errors()[0]
+            name = ".".join(str(part) for part in first["loc"])
+            raise ConfigError(
+                f"{type(self).__name__}: {name}: {first['msg']}, got {first['input']!r}"
+            ) from error
+
     def _require_fitted(self) -> None:
         if not self.__sklearn_is_fitted__():
             raise NotFittedError(
@@ -132,8 +148,16 @@ class SiteTransformer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):  #
 
     def __sklearn_tags__(self) -> Any:
         tags = cast(Any, super().__sklearn_tags__())
-        tags.input_tags.allow_nan = True
+        tags.input_tags.allow_nan = self._takes_missing()
         return tags
+
+    def _takes_missing(self) -> bool:
+        """Tell whether a fit may have missing cells."""
+        return True
+
+
+def _is_of_floats(frame: pd.DataFrame) -> bool:
+    return frame.size > 0 and set(frame.dtypes.tolist()) == {np.dtype(np.float64)}
 
 
 @lru_cache(maxsize=2)

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Smoothing = Literal["reml", "gcv", "neuroharmonize"]
 
 
 class ComBatConfig(BaseModel):
@@ -29,6 +33,12 @@ class ComBatConfig(BaseModel):
         Pomponio et al. 2020).
     robust : bool
         Median and biweight midvariance in place of mean and variance of each site.
+    smoothing : {"reml", "gcv", "neuroharmonize"}
+        How the smoothness of each feature's curve is chosen: by restricted maximum likelihood
+        (Wood 2011), by generalised cross-validation, or over neuroHarmonize's own random folds,
+        whose result depends on ``seed`` and on the order of features and cases.
+    seed : int
+        Of those folds; nothing else here is left to chance.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -42,6 +52,8 @@ class ComBatConfig(BaseModel):
     mean_only: bool = False
     smooth: tuple[str, ...] = ()
     robust: bool = False
+    smoothing: Smoothing = "reml"
+    seed: int = Field(default=0, ge=0)
 
 
 class CovBatConfig(ComBatConfig):
@@ -84,6 +96,16 @@ class NestedComBatConfig(ComBatConfig):
 
     batches: tuple[str, ...] = ()
     best_order: bool = True
+
+
+class NeuroHarmonizeConfig(ComBatConfig):
+    """Choices of a fit by neuroHarmonize itself: those of ComBat that it has too.
+
+    ``parametric``, ``mean_only`` and ``robust`` stay as they are by default, and ``smoothing`` is
+    neuroHarmonize's own.
+    """
+
+    smoothing: Smoothing = "neuroharmonize"
 
 
 def combat_part(config: ComBatConfig) -> ComBatConfig:

@@ -23,6 +23,12 @@ class CompareConfig(BaseModel):
         training cases.
     nonlinear_components : int
         Most principal components whose squares and products the nonlinear probe sees.
+    between_components : int
+        Most principal components for Mahalanobis and covariance distances between sites; never
+        more than a fifth of the cases.
+    distance_cases : int
+        Most cases whose distances to each other are taken (energy distance, mixing); of more, a
+        sample of subjects is drawn within sites.
     shrinkage : float
         Weight of the scaled identity in the covariance of the site probes.
     significance : float
@@ -42,6 +48,8 @@ class CompareConfig(BaseModel):
     seed: int = Field(default=0, ge=0)
     components: int = Field(default=100, ge=1)
     nonlinear_components: int = Field(default=15, ge=1)
+    between_components: int = Field(default=30, ge=1)
+    distance_cases: int = Field(default=600, ge=20)
     shrinkage: float = Field(default=0.1, gt=0, le=1)
     significance: float = Field(default=0.05, gt=0, lt=1)
     small_site: int = Field(default=10, ge=0)

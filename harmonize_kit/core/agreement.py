@@ -57,6 +57,19 @@ def intraclass_correlation(
     Shrout and Fleiss 1979, Psychological Bulletin 86:420, case 2; McGraw and Wong 1996,
     Psychological Methods 1:30, ICC(A,1), table 7 for the interval.
     """
+    value, rows, columns, error = _components(measurements)
+    n, k = measurements.shape[:2]
+    low, high = _interval(value, rows, columns, error, n, k, confidence)
+    return Agreement(value, low, high)
+
+
+def intraclass_value(measurements: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return ICC(2,1) of each feature without its interval; see :func:`intraclass_correlation`."""
+    return _components(measurements)[0]
+
+
+def _components(measurements: NDArray[np.float64]) -> tuple[NDArray[np.float64], ...]:
+    """Return the coefficient and the three mean squares, NaN between subjects without variation."""
     data = np.asarray(measurements, dtype=np.float64)
     if data.ndim != 3 or min(data.shape[:2]) < 2:
         raise ValueError(
@@ -72,8 +85,7 @@ def intraclass_correlation(
     constant = np.maximum(np.maximum(rows, columns), error) <= ROUNDING**2
     rows = np.where(constant, np.nan, rows)
     value = (rows - error) / (rows + (k - 1) * error + k * (columns - error) / n)
-    low, high = _interval(value, rows, columns, error, n, k, confidence)
-    return Agreement(value, low, high)
+    return value, rows, columns, error
 
 
 def _mean_squares(data: NDArray[np.float64]) -> tuple[NDArray[np.float64], ...]:

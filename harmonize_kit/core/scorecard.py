@@ -106,8 +106,20 @@ class Scorecard:
         """Return the scores as plain objects for JSON; what is not a number there is null."""
         return [_record(score) for score in self.scores]
 
+    def to_table(self) -> pd.DataFrame:
+        """Return metrics x candidates as text: each value, with its 95 % interval behind it."""
+        cells: dict[tuple[str, str, str], dict[str, str]] = {}
+        for score in self.scores:
+            interval = "" if score.interval is None else " [{:.3g}, {:.3g}]".format(*score.interval)
+            row = cells.setdefault((score.family, score.metric, score.target), {})
+            row.setdefault(score.candidate, f"{score.value:.3g}{interval}")
+        index = pd.MultiIndex.from_tuples(list(cells), names=["family", "metric", "target"])
+        rows = [[row.get(name, "") for name in self.candidates] for row in cells.values()]
+        return pd.DataFrame(rows, index=index, columns=pd.Index(self.candidates, dtype=object))
+
     def _repr_html_(self) -> str:
-        return self.to_frame().to_html(index=False, float_format="{:.3g}".format, escape=True)
+        """Return what a notebook shows; names are escaped."""
+        return self.to_table().to_html(escape=True) if self.scores else "<p>no scores</p>"
 
 
 def _row(score: Score) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from harmonize_kit.core.cohort import check_unique_ids
 from harmonize_kit.errors import CovariateError, TableError, did_you_mean
 
 MISSING_TEXT = frozenset({"", "n/a", "N/A", "NA", "NaN", "nan"})
+BLANK = frozenset({"", "n/a"})
 
 
 @dataclass(frozen=True)
@@ -45,8 +46,8 @@ class FeatureTable:
     source: str = "table"
 
     def __post_init__(self) -> None:
-        check_unique_ids((str(name) for name in self.features.index), self.source)
-        if list(self.features.index) != list(self.covariates.index):
+        _require_unique(self.features.index, self.source)
+        if not _same_ids(self.features.index, self.covariates.index):
             raise TableError(f"{self.source}: features and covariates must list the same ids")
         values = self.values
         with np.errstate(all="ignore"):
@@ -87,7 +88,9 @@ class FeatureTable:
         TableError
             If an id repeats in either, or a case has no covariates.
         """
-        check_unique_ids((str(name) for name in covariates.index), f"{source}: covariates")
+        _require_unique(covariates.index, f"{source}: covariates")
+        if _same_ids(features.index, covariates.index):
+            return cls(features, covariates, source=source)
         absent = [str(case) for case in features.index if case not in covariates.index]
         if absent:
             more = f" and {len(absent) - 1} more" if len(absent) > 1 else ""
@@ -123,6 +126,16 @@ class FeatureTable:
         return number_column(self.covariates, column, self.source)
 
 
+def _require_unique(index: pd.Index[Any], source: str) -> None:
+    """Refuse ids that repeat as text; numbers counted up do not."""
+    if not isinstance(index, pd.RangeIndex):
+        check_unique_ids((str(name) for name in index), source)
+
+
+def _same_ids(one: pd.Index[Any], other: pd.Index[Any]) -> bool:
+    return one is other or one.equals(other) or list(one) == list(other)
+
+
 def require_column(frame: pd.DataFrame, column: str, source: str) -> None:
     """Raise CovariateError, suggesting the closest name, if ``frame`` lacks ``column``."""
     if column not in frame.columns:
@@ -141,9 +154,13 @@ def text_column(frame: pd.DataFrame, column: str, source: str = "covariates") ->
         If the column is absent, or a cell is empty or ``n/a``; ids are listed.
     """
     require_column(frame, column, source)
-    texts = [as_text(value).strip() for value in frame[column].to_numpy(dtype=object)]
-    empty = [str(name) for name, text in zip(frame.index, texts, strict=True) if _is_blank(text)]
-    if empty:
+    texts = [
+        value.strip() if type(value) is str else as_text(value).strip()
+        for value in frame[column].tolist()
+    ]
+    if BLANK & set(texts):
+        rows = zip(frame.index, texts, strict=True)
+        empty = [str(name) for name, text in rows if text in BLANK]
         raise CovariateError(
             f"{source}: column '{column}' must be given for every case, got an empty cell at "
             f"{_listed(empty)}; fill it or leave these cases out"
@@ -226,10 +243,6 @@ def as_text(value: object) -> str:
             return ""
         return str(int(number)) if number.is_integer() else repr(number)
     return str(value)
-
-
-def _is_blank(text: str) -> bool:
-    return text.strip() in {"", "n/a"}
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -46,7 +46,7 @@ def apply(
     if unseen == "keep":
         known = known_cases(fitted, table)
     result = fitted.apply(table) if known.all() else _apply_known(fitted, table, known)
-    notes = _notes(fitted, table, known)
+    notes = notes_on_cases(fitted, table, known)
     if unseen == "keep" or (notes != HARMONIZED).any():
         result = replace(result, covariates=result.covariates.assign(**{NOTE_COLUMN: notes}))
     made_by = {"command": "apply", "model": model_digest(fitted)}
@@ -66,7 +66,7 @@ def _apply_known(fitted: Fitted, table: FeatureTable, known: NDArray[np.bool_]) 
     return replace(table, features=features)
 
 
-def _notes(fitted: Fitted, table: FeatureTable, known: NDArray[np.bool_]) -> pd.Series[str]:
+def notes_on_cases(fitted: Fitted, table: FeatureTable, known: NDArray[np.bool_]) -> pd.Series[str]:
     """Return a word on each case: harmonized, by extrapolation, or kept."""
     notes = pd.Series(HARMONIZED, index=table.covariates.index, dtype=object)
     rows = [case for case, flag in zip(table.ids, known, strict=True) if flag]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -14,12 +13,9 @@ from harmonize_kit.features import FeatureExtractor
 from harmonize_kit.flows.assemble import NOTE_COLUMN, Regions, asks_for_several
 from harmonize_kit.flows.case_volumes import volumes_of
 from harmonize_kit.storage.images import write_image
-from harmonize_kit.storage.results import owner_of
+from harmonize_kit.storage.results import plain_name
 
 FOLDER = "maps"
-# Names that are safe on every file system; others are replaced by a digest.
-PLAIN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}[A-Za-z0-9]|[A-Za-z0-9]")
-RESERVED = re.compile(r"(?i)(con|prn|aux|nul|com\d|lpt\d)(\..*)?")
 
 
 def measure_maps(
@@ -42,8 +38,8 @@ def measure_maps(
             for feature, found in extractor.maps(volume, label).items():
                 if folder is None:
                     continue
-                name = _plain(f"{prefix}{feature}")
-                path = Path(FOLDER) / _plain(case.id) / f"label-{label}_{name}.nrrd"
+                name = plain_name(f"{prefix}{feature}")
+                path = Path(FOLDER) / plain_name(case.id) / f"label-{label}_{name}.nrrd"
                 write_image(found, folder / path)
                 written = [path.as_posix(), (folder / path).stat().st_size]
                 region["maps"][f"{prefix}{feature}"] = written
@@ -75,8 +71,3 @@ def map_table(cohort: Cohort, regions_of: Regions) -> pd.DataFrame:
             row[NOTE_COLUMN] = "; ".join(region["notes"])
             rows.append(row | {name: path for name, (path, _) in region["maps"].items()})
     return pd.DataFrame(rows, dtype=object).fillna("")
-
-
-def _plain(name: str) -> str:
-    safe = PLAIN_NAME.fullmatch(name) and not RESERVED.fullmatch(name)
-    return name if safe else owner_of(name)

@@ -93,7 +93,8 @@ def _unfitted(fitted: Fitted) -> SiteTransformer:
         del choices["robust"]
         if isinstance(fitted, FittedCovBat):
             return CovBat(**choices)
-        del choices["smooth"]
+        for name in ("smooth", "smoothing", "seed"):
+            del choices[name]
         return LongitudinalComBat(**choices)
     choices = fitted.stages[0].config.model_dump(exclude={"site", "reference", "robust"})
     return NestedComBat(fitted.order, best_order=False, **choices)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harmonize_kit.core.table import FeatureTable
+from harmonize_kit.errors import TableError
 from harmonize_kit.storage.columns import read_text_table
 from harmonize_kit.storage.feature_tables import (
     read_covariates,
@@ -30,6 +31,8 @@ class TableInput:
         Column of the ids where it has no usual name.
     not_features : sequence of str
         Columns of numbers that are no features.
+    mask : Path, optional
+        The table names images, and their voxels under this mask are the features.
     """
 
     path: Path
@@ -37,6 +40,12 @@ class TableInput:
     features: Sequence[str] = ()
     id_column: str | None = None
     not_features: Sequence[str] = ()
+    mask: Path | None = None
+
+    @property
+    def is_large(self) -> bool:
+        """Whether it can only be read part by part: a folder, or images under a mask."""
+        return self.mask is not None or self.path.is_dir() or self.path.suffix.lower() == ".zarr"
 
     @property
     def paths(self) -> tuple[Path, ...]:
@@ -49,7 +58,17 @@ class TableInput:
         """Read the table; ``not_features`` are columns that are named in another role.
 
         With ``only``, just these columns are features, and every other one passes through.
+
+        Raises
+        ------
+        TableError
+            If it cannot be read, or only part by part, as fit and apply do.
         """
+        if self.is_large:
+            raise TableError(
+                f"{self.path} is no single file of a table; only fit and apply read folders of "
+                "Parquet parts, Zarr groups and images under a mask"
+            )
         ids = self._ids()
         table = read_feature_table(
             self.path,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import warnings
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -69,7 +69,7 @@ def read_feature_table(
     if only is not None:
         wanted = {name for name in names if name in set(only)}
     else:
-        wanted = _chosen(names, sidecar, patterns, {*not_features, identifier or ""}, path)
+        wanted = chosen_features(names, sidecar, patterns, {*not_features, identifier or ""}, path)
     columns: dict[str, Any] = {}
     for name in names:
         number = number_or_none(table.column(name)) if name in wanted else None
@@ -84,13 +84,13 @@ def read_feature_table(
     if not columns:
         raise TableError(f"{path.name}: expected columns of numbers as features, got none")
     if sidecar is None and not patterns and only is None:
-        _doubt(list(columns), path)
+        tell_doubtful(list(columns), path)
     others = [name for name in names if name not in columns and name != identifier]
     ids = text_frame(table, [identifier])[identifier].tolist() if identifier else None
     if ids is not None and any(not name.strip() for name in ids):
         row = next(row for row, name in enumerate(ids, start=1) if not name.strip())
         raise TableError(f"{path.name}, data row {row}: the id in '{identifier}' is empty")
-    index = pd.Index(ids or _row_ids(table.num_rows, path), name="id", dtype=object)
+    index = pd.Index(ids or row_ids(table.num_rows, path), name="id", dtype=object)
     return FeatureTable(
         pd.DataFrame(columns, index=index, dtype=np.float64),
         text_frame(table, others).set_axis(index, axis=0),
@@ -149,17 +149,28 @@ def write_feature_table(
     columnar = path if suffix == ".parquet" else _stem(path).with_suffix(".parquet")
     frame = pd.concat([table.covariates, table.features], axis=1)
     frame.insert(0, "id", table.ids)
-    columns = [{"name": "id", "role": "id"}]
-    for name in table.covariates.columns:
-        columns.append({"name": str(name), "role": "note" if name in notes else "covariate"})
-    columns += [_feature_column(name) for name in table.names]
-    made_by = cast(dict[str, Any], json.loads(json.dumps(dict(table.made_by))))
-    document = {"schema": SIDECAR_SCHEMA, "columns": columns, "made_by": made_by}
     # The delimited file comes last: where it stands, the others stand too.
-    write_text(sidecar_path(path), json.dumps(document, indent=1, ensure_ascii=False) + "\n")
+    write_sidecar(path, list(table.covariates.columns), table.names, table.made_by, notes)
     write_text_table(frame, columnar)
     write_text_table(frame, delimited)
     return delimited, columnar
+
+
+def write_sidecar(
+    path: Path,
+    covariates: Sequence[str],
+    features: Sequence[str],
+    made_by: Mapping[str, Any],
+    notes: Sequence[str] = (),
+) -> None:
+    """Write beside ``path`` what role each of its columns has, and what made it."""
+    columns = [{"name": "id", "role": "id"}]
+    for name in covariates:
+        columns.append({"name": str(name), "role": "note" if name in notes else "covariate"})
+    columns += [_feature_column(name) for name in features]
+    plain = cast(dict[str, Any], json.loads(json.dumps(dict(made_by))))
+    document = {"schema": SIDECAR_SCHEMA, "columns": columns, "made_by": plain}
+    write_text(sidecar_path(path), json.dumps(document, indent=1, ensure_ascii=False) + "\n")
 
 
 def require_writable(path: Path, inputs: Collection[Path] = ()) -> None:
@@ -222,13 +233,20 @@ def _feature_column(name: str) -> dict[str, str]:
     return known | ({"ibsi": entry.ibsi_code} if entry.ibsi_code else {})
 
 
-def _chosen(
+def chosen_features(
     names: Sequence[str],
     sidecar: dict[str, Any] | None,
     patterns: Sequence[str],
     excluded: set[str],
     path: Path,
 ) -> set[str]:
+    """Return which of ``names`` are features: as sidecar or patterns say, or all but ``excluded``.
+
+    Raises
+    ------
+    TableError
+        If no name matches the first pattern.
+    """
     if sidecar is not None:
         columns = cast(list[dict[str, str]], sidecar["columns"])
         known = {column["name"] for column in columns if column["role"] == "feature"}
@@ -250,7 +268,7 @@ def _chosen(
     return set(names) - excluded - set(index)
 
 
-def _doubt(features: Sequence[str], path: Path) -> None:
+def tell_doubtful(features: Sequence[str], path: Path) -> None:
     """Tell which columns were taken as features although their names say otherwise."""
     doubtful = [name for name in features if name.lower() in COVARIATE_NAMES]
     if doubtful:
@@ -292,7 +310,8 @@ def _is_number(text: str) -> bool:
     return True
 
 
-def _row_ids(count: int, path: Path) -> list[str]:
+def row_ids(count: int, path: Path) -> list[str]:
+    """Return ids for the rows of a table without any, and say so."""
     logger.warning(
         "%s has no id column; rows are called row-1, row-2 ... (name one with --id)", path.name
     )

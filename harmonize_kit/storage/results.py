@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,11 +15,20 @@ from harmonize_kit.core.digest import digest_value
 from harmonize_kit.storage.whole import write_text
 
 OWNER_LENGTH = 12
+# Names that are safe on every file system; others are replaced by a digest.
+PLAIN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}[A-Za-z0-9]|[A-Za-z0-9]")
+RESERVED = re.compile(r"(?i)(con|prn|aux|nul|com\d|lpt\d)(\..*)?")
 
 
 def owner_of(case_id: str) -> str:
     """Return what the keys of a case begin with: the digest of its id, shortened."""
     return digest_value(case_id)[:OWNER_LENGTH]
+
+
+def plain_name(name: str) -> str:
+    """Return a name for a file: the name itself, or its digest where not every system takes it."""
+    safe = PLAIN_NAME.fullmatch(name) and not RESERVED.fullmatch(name)
+    return name if safe else owner_of(name)
 
 
 @dataclass(frozen=True)

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import fcntl
 import os
+import shutil
 import tempfile
 import time
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+
+from harmonize_kit.errors import OutputError
 
 PREFIX = ".writing-"
 # A file this young may just have been made by someone who has not locked it yet.
@@ -40,6 +43,38 @@ def whole_file(path: Path) -> Generator[Path]:
     finally:
         temporary.unlink(missing_ok=True)
         os.close(handle)
+
+
+@contextmanager
+def whole_folder(path: Path) -> Generator[Path]:
+    """Give a temporary folder beside ``path``; on success it takes that name, on failure it goes.
+
+    Raises
+    ------
+    OutputError
+        If ``path`` is there already.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = Path(tempfile.mkdtemp(dir=path.parent, prefix=PREFIX, suffix=path.suffix))
+    try:
+        temporary.chmod(0o777 & ~_umask())
+        yield temporary
+        # One call for what may be thousands of files.
+        os.sync()
+        if path.exists():
+            raise OutputError(f"{path} appeared while the result was written; choose another name")
+        temporary.replace(path)
+        _sync(path.parent)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+@contextmanager
+def scratch_folder(beside: Path) -> Generator[Path]:
+    """Give a folder beside ``beside`` for what is needed until the block ends."""
+    beside.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=beside.parent, prefix=PREFIX) as folder:
+        yield Path(folder)
 
 
 def remove_abandoned(folder: Path) -> None:

@@ -3,10 +3,15 @@
     python tests/benchmarks/combat.py [--large] [--gam] [--repeats 5]
 
 For each size: wall and processor seconds of fit, of apply and of both, the least of several runs
-in one process, interleaved so that a busy machine is busy for all. Peers (neuroHarmonize,
-neuroCombat, combatlearn, combaters) are measured where they can be imported; neuroHarmonize and
-neuroCombat return the harmonized training data from their fit, so that is held against our fit and
-apply. ``--large`` adds 500 x 200 000 (0.8 GB); ``--gam`` one smooth covariate.
+in one process, interleaved so that a busy machine is busy for all; small tables take more runs.
+Peers (neuroHarmonize, neuroCombat, combatlearn, combaters) are measured where they can be imported.
+
+What is compared: our estimator checks ids, covariates, rank and overlap, keeps a model, and applies
+it by site name; combaters and neuroCombat take arrays that are ready and return the harmonized
+data; neuroHarmonize's learn does, and keeps a model. Each peer is held against our fit and apply of
+the same kind of input, an array or a DataFrame, covariates being a DataFrame. Where a peer only
+takes prepared labels or matrices, their preparation from that DataFrame is part of its time, as it
+is of ours. ``--large`` adds 500 x 200 000 (0.8 GB); ``--gam`` one smooth covariate.
 """
 
 from __future__ import annotations
@@ -23,6 +28,7 @@ import io
 import time
 import warnings
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -34,7 +40,18 @@ import harmonize_kit as hk
 SIZES = [(200, 1_000, 4), (1_000, 10_000, 10)]
 LARGE = (500, 200_000, 4)
 GAM = [(500, 200, 4), (1_000, 2_000, 4)]
-Run = Callable[[], object]
+OWN, BOTH = "harmonize_kit", "fit + apply"
+FEW_CELLS = 1_000_000
+
+
+@dataclass(frozen=True)
+class Run:
+    """Something to measure: what it is given, and what it does."""
+
+    name: str
+    given: str
+    work: str
+    call: Callable[[], object]
 
 
 def synthetic(n: int, p: int, k: int) -> tuple[NDArray[np.float64], pd.DataFrame]:
@@ -52,40 +69,62 @@ def synthetic(n: int, p: int, k: int) -> tuple[NDArray[np.float64], pd.DataFrame
     return values, covariates
 
 
-def own(X: NDArray[np.float64], covariates: pd.DataFrame, smooth: list[str]) -> dict[str, Run]:
+def own(X: NDArray[np.float64], covariates: pd.DataFrame, smooth: list[str]) -> list[Run]:
     combat = hk.ComBat(site="SITE", preserve="age + sex", smooth=smooth)
     fitted = hk.ComBat(site="SITE", preserve="age + sex", smooth=smooth)
     fitted.fit(X, covariates=covariates)
-    return {
-        "harmonize_kit fit + apply": lambda: combat.fit_transform(X, covariates=covariates),
-        "harmonize_kit fit": lambda: combat.fit(X, covariates=covariates),
-        "harmonize_kit apply": lambda: fitted.transform(X, covariates=covariates),
-    }
+    frame = pd.DataFrame(X, index=covariates.index).add_prefix("f")
+    return [
+        Run(OWN, "array", BOTH, lambda: combat.fit_transform(X, covariates=covariates)),
+        Run(OWN, "array", "fit", lambda: combat.fit(X, covariates=covariates)),
+        Run(OWN, "array", "apply", lambda: fitted.transform(X, covariates=covariates)),
+        Run(OWN, "DataFrame", BOTH, lambda: combat.fit_transform(frame, covariates=covariates)),
+    ]
 
 
-def peers(X: NDArray[np.float64], covariates: pd.DataFrame, smooth: list[str]) -> dict[str, Run]:
-    found: dict[str, Run] = {}
+def peers(X: NDArray[np.float64], covariates: pd.DataFrame, smooth: list[str]) -> list[Run]:
+    found: list[Run] = []
     if (module := _imported("neuroHarmonize")) is not None:
         learn = module.harmonizationLearn
-        found["neuroHarmonize learn"] = lambda: learn(X, covariates, smooth_terms=smooth)
+        found.append(
+            Run(
+                "neuroHarmonize",
+                "array",
+                "learn",
+                lambda: learn(X, covariates, smooth_terms=smooth),
+            )
+        )
     if smooth:
         return found
     if (module := _imported("neuroCombat")) is not None:
         combat = module.neuroCombat
-        found["neuroCombat"] = lambda: combat(
-            dat=X.T, covars=covariates, batch_col="SITE", continuous_cols=["age", "sex"]
+        given = {"batch_col": "SITE", "continuous_cols": ["age", "sex"]}
+        found.append(
+            Run("neuroCombat", "array", BOTH, lambda: combat(dat=X.T, covars=covariates, **given))
         )
     if (module := _imported("combatlearn")) is not None:
         kind = module.ComBat
-        frame = pd.DataFrame(X)
-        found["combatlearn fortin"] = lambda: kind(
-            batch=covariates["SITE"], continuous_covariates=covariates[["age", "sex"]],
-            method="fortin",
-        ).fit_transform(frame)  # fmt: skip
+        frame = pd.DataFrame(X).add_prefix("f")
+        found.append(
+            Run(
+                "combatlearn fortin", "DataFrame", BOTH,
+                lambda: kind(
+                    batch=covariates["SITE"], continuous_covariates=covariates[["age", "sex"]],
+                    method="fortin",
+                ).fit_transform(frame),
+            )
+        )  # fmt: skip
     if (module := _imported("combaters")) is not None:
         rust = module.combat
-        model = covariates[["age", "sex"]].to_numpy(dtype=float)
-        found["combaters"] = lambda: rust(X, covariates["SITE"].tolist(), mod=model)
+        found.append(
+            Run(
+                "combaters", "array", BOTH,
+                lambda: rust(
+                    X, covariates["SITE"].tolist(),
+                    mod=covariates[["age", "sex"]].to_numpy(dtype=float),
+                ),
+            )
+        )  # fmt: skip
     return found
 
 
@@ -96,17 +135,34 @@ def _imported(name: str) -> Any:
         return None
 
 
-def measured(runs: dict[str, Run], repeats: int) -> dict[str, tuple[float, float]]:
+def measured(runs: list[Run], repeats: int) -> list[tuple[float, float]]:
     """Return the least wall and processor seconds of each, in turns."""
-    best = dict.fromkeys(runs, (np.inf, np.inf))
+    best = [(np.inf, np.inf)] * len(runs)
     for _ in range(repeats):
-        for name, run in runs.items():
+        for at, run in enumerate(runs):
             wall, cpu = time.perf_counter(), time.process_time()
             with contextlib.redirect_stdout(io.StringIO()):
-                run()
+                run.call()
             wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
-            best[name] = (min(best[name][0], wall), min(best[name][1], cpu))
+            best[at] = (min(best[at][0], wall), min(best[at][1], cpu))
     return best
+
+
+def tell(runs: list[Run], times: list[tuple[float, float]]) -> None:
+    """Print the times, and each peer's as a multiple of ours on the same kind of input."""
+    ours = {
+        run.given: time
+        for run, time in zip(runs, times, strict=True)
+        if run.name == OWN and run.work == BOTH
+    }
+    for run, (wall, cpu) in zip(runs, times, strict=True):
+        line = (
+            f"  {run.name:<20}{run.given:<11}{run.work:<13}{wall:9.4f} s wall{cpu:9.4f} s processor"
+        )
+        if run.name != OWN:
+            own_wall, own_cpu = ours[run.given]
+            line += f"   {wall / own_wall:6.1f} x wall {cpu / own_cpu:6.1f} x processor of ours"
+        print(line)
 
 
 def main() -> None:
@@ -120,12 +176,10 @@ def main() -> None:
     warnings.simplefilter("ignore")
     for n, p, k in sizes:
         X, covariates = synthetic(n, p, k)
-        times = measured(own(X, covariates, smooth) | peers(X, covariates, smooth), chosen.repeats)
-        print(f"{n} x {p}, {k} sites{', age smooth' if smooth else ''}")
-        ours = times["harmonize_kit fit + apply"]
-        for name, (wall, cpu) in times.items():
-            ratios = f"{wall / ours[0]:8.1f} x wall {cpu / ours[1]:8.1f} x processor"
-            print(f"  {name:<28} {wall:8.4f} s wall {cpu:8.4f} s processor {ratios}")
+        runs = own(X, covariates, smooth) + peers(X, covariates, smooth)
+        repeats = chosen.repeats * (10 if X.size < FEW_CELLS else 1)
+        print(f"{n} x {p}, {k} sites{', age smooth' if smooth else ''}, {repeats} runs each")
+        tell(runs, measured(runs, repeats))
 
 
 if __name__ == "__main__":

@@ -126,6 +126,16 @@ def test_a_scorecard_is_strict_json_and_a_table() -> None:
     assert records[0]["null"]["p"] == 0.1
     assert records[1]["null"] is None
     assert card.to_frame()["candidate"].tolist() == card.candidates == ["raw", "combat"]
+    assert card.to_table().loc[("site", "m", "site"), "raw"] == "0.5 [0.4, nan]"
+    assert card.to_table().loc[("site", "m", "site"), "combat"] == ""
     found = card.find("combat", "r2", "age")
     assert found is not None
     assert found.value == 0.1
+
+
+def test_a_notebook_shows_names_as_text() -> None:
+    name = "<script>alert(1)</script>"
+    page = Scorecard((Score(name, "site", name, name, 0.5, False),))._repr_html_()
+    assert "<script>" not in page
+    assert page.count("&lt;script&gt;") == 3
+    assert Scorecard(())._repr_html_() == "<p>no scores</p>"
