@@ -13,11 +13,14 @@ from harmonize_kit.errors import HarmonizeError
 from harmonize_kit_cli import exit_codes
 from harmonize_kit_cli.adapt import adapt
 from harmonize_kit_cli.apply import apply
+from harmonize_kit_cli.compare import compare
 from harmonize_kit_cli.console import complain, complain_json
 from harmonize_kit_cli.demo import demo
 from harmonize_kit_cli.doctor import doctor
 from harmonize_kit_cli.extract import extract
+from harmonize_kit_cli.federate import federate
 from harmonize_kit_cli.fit import fit
+from harmonize_kit_cli.import_model import import_model
 from harmonize_kit_cli.inspect import inspect
 from harmonize_kit_cli.report import report
 from harmonize_kit_cli.robustness import robustness
@@ -43,12 +46,16 @@ def cli() -> None:
       harmonize-kit fit features/features.csv -o model --site scanner --preserve "age + sex"
       harmonize-kit apply model features/features.csv -o harmonized.csv
       harmonize-kit report raw=features/features.csv combat=harmonized.csv -o report --site scanner
+      harmonize-kit compare features/features.csv -o compared --site scanner --methods raw,combat
 
     Try it without data of your own: harmonize-kit demo -o demo
     """
 
 
-for command in (demo, extract, robustness, fit, apply, adapt, report, inspect, validate, doctor):
+for command in (
+    demo, extract, robustness, fit, apply, adapt, import_model, federate, report, compare,
+    inspect, validate, doctor,
+):  # fmt: skip
     cli.add_command(command)
 
 
@@ -81,7 +88,8 @@ def _run(arguments: list[str]) -> int:
         complain("terminated", as_json=as_json, exit_code=exit_codes.TERMINATED)
         return exit_codes.TERMINATED
     except HarmonizeError as error:
-        code, message, raised = exit_codes.exit_code_of(error), str(error), error
+        notes = "".join(f" ({note})" for note in getattr(error, "__notes__", ()))
+        code, message, raised = exit_codes.exit_code_of(error), f"{error}{notes}", error
     except BrokenPipeError:
         # The reader of our output went away (head, less): nothing to tell, nobody to tell it.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

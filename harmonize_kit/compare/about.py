@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 from harmonize_kit.compare.arrays import positions
 from harmonize_kit.compare.candidates import Candidates
+from harmonize_kit.compare.confounding import (
+    by_site,
+    condition_number,
+    overlap,
+    warnings_of_design,
+)
 from harmonize_kit.compare.covariates import share_between_sites
 from harmonize_kit.compare.folds import CrossValidation
 from harmonize_kit.compare.notes import constant_features, left_out_sites
+from harmonize_kit.compare.site_findings import SiteFindings
 from harmonize_kit.compare.study import Study
 from harmonize_kit.config.compare import CompareConfig
 
@@ -24,6 +32,7 @@ def describe(
 ) -> dict[str, Any]:
     """Return the frame of the comparison; everything in it can be written as JSON."""
     cases = np.bincount(study.site, minlength=len(study.sites))
+    known = list({c.name: c for c in (*study.biology, study.outcome) if c is not None}.values())
     return {
         "site": study.site_name,
         "biology": [covariate.describe() for covariate in study.biology],
@@ -40,6 +49,17 @@ def describe(
             if member.constant.any()
         },
         "left_out_sites": left_out_sites(study, split),
+        "covariates_by_site": {
+            covariate.name: by_site(covariate, study.site, study.sites) for covariate in known
+        },
+        "overlap": {
+            covariate.name: {
+                name: float(share)
+                for name, share in zip(study.sites, overlap(covariate, study.site), strict=True)
+            }
+            for covariate in known
+        },
+        "condition_number": condition_number(study.site, study.biology_columns),
         "folds": config.folds,
         "permutations": config.permutations,
         "bootstraps": config.bootstraps,
@@ -54,6 +74,29 @@ def describe(
         "explained_variance": list(explained_variance),
         "axes": f"principal axes of '{candidates.members[0].name}', shared by all candidates",
         "warnings": _warnings(study, candidates, split, config),
+    }
+
+
+def describe_site(found: Mapping[str, SiteFindings]) -> dict[str, Any]:
+    """Return by candidate what belongs to no single score: pairs of sites, and shares of variance.
+
+    ``site_pairs`` lists, for each pair of sites, median absolute Cohen's d over features,
+    Mahalanobis distance and covariance distance; ``variance_partition`` the mean share of a
+    feature's variance that goes with site, each covariate, what they share, the subject where
+    subjects repeat, and none of these.
+    """
+    return {
+        "site_pairs": {name: list(findings.pairs) for name, findings in found.items()},
+        "variance_partition": {
+            name: {
+                part: {
+                    "value": share.value,
+                    "interval": None if share.interval is None else list(share.interval),
+                }
+                for part, share in findings.partition.items()
+            }
+            for name, findings in found.items()
+        },
     }
 
 
@@ -86,6 +129,7 @@ def _warnings(
                 f"'{covariate.name}' is confounded with site, which explains {share:.0%} of it: "
                 "site effect and biology can hardly be told apart"
             )
+    warnings += warnings_of_design(study.site, study.sites, study.biology, study.biology_columns)
     if study.repeated:
         warnings.append(
             "subjects have several cases: p and q of single features treat cases as independent "

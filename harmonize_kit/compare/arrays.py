@@ -44,6 +44,16 @@ def positions(flags: NDArray[Any]) -> list[int]:
     return [int(position) for position in np.flatnonzero(flags)]
 
 
+def evenly(values: Floats, most: int) -> Floats:
+    """Return at most ``most`` columns of ``values``, shape (n, p), evenly spread.
+
+    The interval of a summary over many features comes from the subjects: some hundred features
+    tell it as well as thousands.
+    """
+    p = values.shape[1]
+    return values if p <= most else values[:, np.arange(most) * (p - 1) // max(most - 1, 1)]
+
+
 def indicators(codes: Ints, n_levels: int) -> Floats:
     """Return one column a level, shape (n, n_levels), holding 1 where the code is that level."""
     return (codes[:, None] == np.arange(n_levels)).astype(np.float64)

@@ -14,10 +14,20 @@ from itertools import pairwise
 
 import numpy as np
 
-from harmonize_kit.compare.arrays import Floats, Ints, constant_columns, indicators
+from harmonize_kit.compare.arrays import (
+    Floats,
+    Ints,
+    column_scale,
+    constant_columns,
+    evenly,
+    indicators,
+)
 from harmonize_kit.compare.covariates import Covariate
-from harmonize_kit.compare.linear_model import PartialEffect, partial_effect, resampled_shares
+from harmonize_kit.compare.linear_model import PartialEffect, partial_effect
+from harmonize_kit.compare.moments import resampled_moments
 from harmonize_kit.compare.resampling import Estimate, centred_interval
+
+MOST_DRAWN = 300  # features of a bootstrap sample
 
 
 @dataclass(frozen=True)
@@ -74,7 +84,7 @@ def associations(
     ends = np.cumsum([sites.shape[1], *(c.columns.shape[1] for c in covariates)])
     owned = [slice(int(low), int(high)) for low, high in pairwise(ends)]
     constant = constant_columns(values)
-    draws = _median_draws(values, design, owned, covariates, weights)
+    draws = _median_draws(values, site, covariates, weights)
     found: list[Association] = []
     for row, (covariate, own) in enumerate(zip(covariates, owned, strict=True)):
         others = np.delete(design, own, axis=1)
@@ -94,23 +104,29 @@ def associations(
 
 
 def _median_draws(
-    values: Floats,
-    design: Floats,
-    owned: Sequence[slice],
-    covariates: Sequence[Covariate],
-    weights: Floats,
+    values: Floats, site: Ints, covariates: Sequence[Covariate], weights: Floats
 ) -> Floats:
     """Return the median absolute effect of each covariate in each bootstrap sample."""
+    values = evenly(values, MOST_DRAWN)
     constant = constant_columns(values)
     draws = np.zeros((len(covariates), len(weights)))
-    if constant.all():
+    if constant.all() or not len(weights):
         return draws
-    signed = np.array([_is_signed(covariate) for covariate in covariates])
-    padding = np.zeros((len(covariates), int(constant.sum())))
-    resampled = resampled_shares(values[:, ~constant], design, owned, weights)
-    for column, shares in enumerate(resampled):
-        effects = np.where(signed[:, None], np.sqrt(shares), shares)
-        draws[:, column] = np.median(np.hstack([effects, padding]), axis=1)
+    columns = np.hstack([covariate.columns for covariate in covariates])
+    ends = np.cumsum([0, *(covariate.columns.shape[1] for covariate in covariates)]).tolist()
+    mean, scale = column_scale(values)
+    standard = ((values - mean) / scale)[:, ~constant]
+    start = 0
+    for moments in resampled_moments(standard, site, columns, weights):
+        stop = start + len(moments.count)
+        error = np.maximum(moments.error, 1e-12)
+        for row, (covariate, bounds) in enumerate(zip(covariates, pairwise(ends), strict=True)):
+            without = np.maximum(moments.without(slice(*bounds)), error)
+            share = 1 - error / without
+            effect = np.zeros((stop - start, len(constant)))
+            effect[:, ~constant] = np.sqrt(share) if _is_signed(covariate) else share
+            draws[row, start:stop] = np.median(effect, axis=1)
+        start = stop
     return draws
 
 

@@ -4,15 +4,35 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
+
 from harmonize_kit.compare import notes
 from harmonize_kit.compare.arrays import Floats
 from harmonize_kit.compare.association import Association, associations
+from harmonize_kit.compare.biology_target import BiologyTarget, KeptBiology
 from harmonize_kit.compare.candidates import Candidate
-from harmonize_kit.compare.covariates import Covariate
+from harmonize_kit.compare.leak import exchange, exchanged_values, leaks
+from harmonize_kit.compare.new_site import new_site_scores, predict_new_sites
 from harmonize_kit.compare.panel import HeldOut, Panel
-from harmonize_kit.compare.prediction import prediction
+from harmonize_kit.compare.prediction import Prediction, estimates, predict
 from harmonize_kit.compare.resampling import Estimate
+from harmonize_kit.compare.subject_scores import subject_scores
 from harmonize_kit.core.scorecard import Score
+
+LOWER_IS_BETTER = frozenset(
+    {
+        "mae",
+        "new_site_mae",
+        "curve_distance",
+        "planted_curve_distance",
+        "control_leak_r2",
+        "control_leak_auc",
+    }
+)
+LEAK = (
+    "held-out cases harmonized with the biology of another case, which a predictor then finds: "
+    "what lies above the null was written there by the harmonizer"
+)
 
 
 def find_associations(candidate: Candidate, panel: Panel) -> list[Association]:
@@ -27,9 +47,15 @@ def find_associations(candidate: Candidate, panel: Panel) -> list[Association]:
 
 
 def biology_scores(
-    candidate: Candidate, panel: Panel, found: Sequence[Association], refits: Sequence[Floats]
+    candidate: Candidate,
+    panel: Panel,
+    found: Sequence[Association],
+    refits: Sequence[Floats],
+    target: BiologyTarget,
+    kept: KeptBiology,
+    names: Sequence[str],
 ) -> list[Score]:
-    """Return associations with every covariate, then predictions of covariates and outcome.
+    """Return associations, agreement with the target, predictions, and repeated subjects.
 
     Parameters
     ----------
@@ -38,6 +64,11 @@ def biology_scores(
     found : sequence of Association
     refits : sequence of ndarray, shape (m, p)
         The features of the cross-validated cases as each fold sees them.
+    target : BiologyTarget
+    kept : KeptBiology
+        The candidate's biology, held against the target.
+    names : sequence of str
+        Features judged.
     """
     scores: list[Score] = []
     for association in found:
@@ -49,37 +80,87 @@ def biology_scores(
                 candidate, "association_significant_fraction", name, association.significant, remark
             ),
         ]
+    for name, agreed in kept.agreement.items():
+        scores += [
+            _score(candidate, metric, name, estimate, notes.maker(candidate))
+            for metric, estimate in agreed.items()
+        ]
+    scores.append(_ranks(candidate, panel, kept))
     if panel.held_out is not None:
-        targets = {c.name: c for c in (*panel.study.biology, panel.study.outcome) if c is not None}
-        for covariate in targets.values():
-            scores += _prediction(candidate, panel, panel.held_out, covariate, refits)
-    return scores
+        scores += _predictions(candidate, panel, panel.held_out, refits, names)
+    return scores + subject_scores(candidate, panel, target)
 
 
-def _prediction(
+def _ranks(candidate: Candidate, panel: Panel, kept: KeptBiology) -> Score:
+    known = kept.ranks[np.isfinite(kept.ranks)]
+    median = Estimate(float(np.median(known)) if known.size else 0.0)
+    return _score(
+        candidate, "rank_preservation", panel.study.site_name, median, notes.maker(candidate)
+    )
+
+
+def _predictions(
     candidate: Candidate,
     panel: Panel,
     held_out: HeldOut,
-    covariate: Covariate,
+    refits: Sequence[Floats],
+    names: Sequence[str],
+) -> list[Score]:
+    """Return predictions in folds, what of them is a leak, and those at sites not seen."""
+    targets = {c.name: c for c in (*panel.study.biology, panel.study.outcome) if c is not None}
+    rows, folds = held_out.split.rows, held_out.split.folds
+    predictions = predict(refits, list(targets.values()), rows, folds, held_out.within_sites)
+    scores: list[Score] = []
+    for found in predictions:
+        remark = notes.join(
+            notes.prediction(found.covariate, panel.study, held_out.split),
+            notes.leak(candidate, found.covariate),
+            notes.refit(candidate),
+        )
+        scores += [
+            _score(candidate, metric, found.covariate.name, estimate, remark)
+            for metric, estimate in estimates(found, held_out.weights).items()
+        ]
+    if candidate.harmonizer is not None and predictions:
+        order = exchange(held_out.site, [fold.test for fold in folds], panel.config.seed)
+        values = exchanged_values(candidate, panel, held_out, names, order)
+        scores += [
+            _score(candidate, metric, name, estimate, LEAK)
+            for name, metric, estimate in leaks(predictions, held_out, values, order)
+        ]
+    return scores + _new_sites(candidate, held_out, predictions, refits)
+
+
+def _new_sites(
+    candidate: Candidate,
+    held_out: HeldOut,
+    predictions: Sequence[Prediction],
     refits: Sequence[Floats],
 ) -> list[Score]:
-    found = prediction(
-        refits,
-        covariate,
-        held_out.split.rows,
-        held_out.split.folds,
-        held_out.within_sites,
-        held_out.weights,
-    )
-    remark = notes.join(
-        notes.prediction(covariate, panel.study, held_out.split),
-        notes.leak(candidate, covariate),
-        notes.refit(candidate),
-    )
-    return [
-        _score(candidate, metric, covariate.name, estimate, remark)
-        for metric, estimate in found.items()
-    ]
+    if not predictions:
+        return []
+    targets = np.hstack([found.target for found in predictions])
+    by_fold = zip(*(found.models for found in predictions), strict=True)
+    penalties = [np.concatenate([model.penalty for model in models]) for models in by_fold]
+    folds, site = held_out.split.folds, held_out.site
+    predicted = predict_new_sites(refits, targets, penalties, site, folds)
+    scores: list[Score] = []
+    start = 0
+    for found in predictions:
+        own = slice(start, start + found.target.shape[1])
+        start = own.stop
+        remark = notes.join(
+            "the predictor learned from the other sites", notes.leak(candidate, found.covariate),
+            notes.refit(candidate),
+        )  # fmt: skip
+        made = new_site_scores(
+            found.covariate, targets[:, own], predicted[:, own], site, held_out.weights
+        )
+        scores += [
+            _score(candidate, metric, found.covariate.name, estimate, remark)
+            for metric, estimate in made.items()
+        ]
+    return scores
 
 
 def _score(
@@ -91,7 +172,7 @@ def _score(
         metric,
         target,
         estimate.value,
-        higher_is_better=metric != "mae",
+        higher_is_better=metric not in LOWER_IS_BETTER,
         interval=estimate.interval,
         null=estimate.null,
         note=notes.join(remark, notes.constant_features(candidate)),

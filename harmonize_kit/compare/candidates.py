@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -36,7 +37,7 @@ class Candidate:
     harmonizer: Harmonizer | None
     whole: Floats
 
-    @property
+    @cached_property
     def constant(self) -> Flags:
         """Which features this candidate leaves without any variation, shape (p,)."""
         return constant_columns(self.whole)
@@ -72,7 +73,8 @@ class Candidate:
         names: Sequence[str],
         where: str,
     ) -> Floats:
-        training = rows_by_id(table, [table.ids[int(row)] for row in fold.train])
+        ids = table.ids
+        training = rows_by_id(table, [ids[int(row)] for row in fold.train])
         try:
             # What a fit on all cases warns of is told once; that a fold is smaller is known.
             with warnings.catch_warnings():
@@ -91,6 +93,28 @@ class Candidate:
                 "the feature out of the tables"
             )
         return values
+
+
+def refitted(candidate: Candidate, table: FeatureTable, names: Sequence[str]) -> Floats:
+    """Fit a candidate's harmonizer to ``table`` and return it applied there, shape (n, p).
+
+    Raises
+    ------
+    TableError
+        If the candidate is no harmonizer, or other cases or columns or missing values come back.
+    """
+    if candidate.harmonizer is None:
+        raise TableError(f"candidate '{candidate.name}': expected a harmonizer, got a table")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", HarmonizeWarning)
+        applied = candidate.harmonizer.fit(table).apply(table)
+    values = _columns(applied, table.ids, names, candidate.name)
+    if np.isnan(values).any():
+        raise TableError(
+            f"candidate '{candidate.name}': expected complete features from a refit, got a "
+            "missing value; leave incomplete features out of the tables"
+        )
+    return values
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,18 @@ from harmonize_kit.compare.arrays import Floats, Ints, indicators
 
 
 def predict_classes(train: Floats, codes: Ints, test: Floats, shrinkage: float) -> Ints:
-    """Learn from ``train`` and return the predicted class of each case of ``test``.
+    """Return the class with the greatest discriminant for each case of ``test``, shape (b, n_test).
+
+    Parameters are those of :func:`discriminants`.
+    """
+    return np.unique(codes)[np.argmax(discriminants(train, codes, test, shrinkage), axis=-1)]
+
+
+def discriminants(train: Floats, codes: Ints, test: Floats, shrinkage: float) -> Floats:
+    """Learn from ``train`` and return the linear discriminants of each case of ``test``.
+
+    They are the logarithms of the posterior probabilities of the classes, but for a summand that
+    all classes of a case share.
 
     The pooled within-class covariance comes from two products, ``X'X - sum n_k m_k m_k'``, which
     is why a permutation costs little. It is shrunk toward the identity scaled by its mean
@@ -29,8 +40,8 @@ def predict_classes(train: Floats, codes: Ints, test: Floats, shrinkage: float) 
 
     Returns
     -------
-    ndarray of int, shape (b, n_test)
-        Codes of the classes.
+    ndarray, shape (b, n_test, k)
+        Classes in ascending order of their codes.
     """
     classes, positions = np.unique(codes, return_inverse=True)
     member = indicators(positions.astype(np.intp), len(classes))  # (n_train, k)
@@ -48,4 +59,4 @@ def predict_classes(train: Floats, codes: Ints, test: Floats, shrinkage: float) 
     columns = means.swapaxes(1, 2)  # (b, r, k)
     directions = cast(Floats, np.linalg.solve(within, columns))
     offsets = -0.5 * np.sum(columns * directions, axis=1)  # (b, k)
-    return classes[np.argmax(test @ directions + offsets[:, None, :], axis=-1)]
+    return test @ directions + offsets[:, None, :]

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from harmonize_kit.compare.arrays import Floats, column_scale
+from harmonize_kit.compare.residuals import leading_axes
 
 
 @dataclass(frozen=True)
@@ -44,12 +45,11 @@ def shared_axes(values: Floats) -> SharedAxes:
     values : ndarray, shape (n, p)
     """
     mean, scale = column_scale(values)
-    _, singular, right = np.linalg.svd((values - mean) / scale, full_matrices=False)
+    standard = (values - mean) / scale
     axes, explained = np.zeros((values.shape[1], 2)), [0.0, 0.0]
-    total = float(np.sum(singular**2))
-    for column, (size, axis) in enumerate(zip(singular[:2], right[:2], strict=True)):
-        if size <= 1e-9 * singular[0] or total == 0:
-            break
-        axes[:, column] = axis * np.sign(axis[np.argmax(np.abs(axis))])
-        explained[column] = float(size**2 / total)
+    found = leading_axes(standard, 2)
+    axes[:, : found.shape[1]] = found
+    total = float(np.sum(standard**2))
+    for column, size in enumerate(np.sum((standard @ found) ** 2, axis=0)):
+        explained[column] = float(size) / total
     return SharedAxes(mean, scale, axes, (explained[0], explained[1]))

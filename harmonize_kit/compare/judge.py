@@ -6,15 +6,26 @@ from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
-from harmonize_kit.compare.about import describe
+from harmonize_kit.compare.about import describe, describe_site
 from harmonize_kit.compare.association import Association
 from harmonize_kit.compare.biology_scores import biology_scores, find_associations
+from harmonize_kit.compare.biology_target import (
+    KeptBiology,
+    biology_target,
+    describe_curves,
+    kept_biology,
+    true_values,
+)
 from harmonize_kit.compare.candidates import Candidate, covariate_source, gather
+from harmonize_kit.compare.control_scores import control_scores
 from harmonize_kit.compare.embedding import SharedAxes, shared_axes
 from harmonize_kit.compare.folds import cross_validation
-from harmonize_kit.compare.linear_model import PartialEffect
+from harmonize_kit.compare.leak import leak_warnings
+from harmonize_kit.compare.over_harmonization import over_harmonization
 from harmonize_kit.compare.panel import Panel
-from harmonize_kit.compare.site_scores import find_site_effect, site_scores
+from harmonize_kit.compare.plane import describe_plane
+from harmonize_kit.compare.site_findings import SiteFindings, find_site
+from harmonize_kit.compare.site_scores import site_scores
 from harmonize_kit.compare.study import Study, read_study
 from harmonize_kit.config.compare import CompareConfig
 from harmonize_kit.core.harmonizer import Harmonizer
@@ -30,6 +41,7 @@ def compare(
     outcome: str | None = None,
     subject: str | None = None,
     table: FeatureTable | None = None,
+    truth: FeatureTable | None = None,
     config: CompareConfig | None = None,
 ) -> Scorecard:
     """Judge how much of the site each candidate leaves, and how much biology it keeps.
@@ -57,6 +69,9 @@ def compare(
     table : FeatureTable, optional
         Raw features, required beside a harmonizer. Covariates are read from it, or from the first
         table among the candidates.
+    truth : FeatureTable, optional
+        The same cases and features without any site effect, where they are known: simulated, or
+        all measured on one scanner. Effects are then also held against those it shows.
     config : CompareConfig, optional
         Folds, draws and seed. All draws follow from the seed.
 
@@ -68,8 +83,8 @@ def compare(
     Raises
     ------
     TableError
-        If candidates differ in their cases, share no usable feature, or a harmonizer comes
-        without ``table``.
+        If candidates differ in their cases, share no usable feature, a harmonizer comes
+        without ``table``, or ``truth`` lacks a case or feature.
     CovariateError
         If a named column is absent, holds missing cells, or does not vary.
     DesignError
@@ -92,19 +107,32 @@ def compare(
     panel = Panel.draw(study, held_out, settings)
     axes = shared_axes(gathered.members[0].whole)
     case_order = _ids_of(candidates, source)
+    true = None if truth is None else true_values(truth, study.ids, gathered.names)
+    target = biology_target(gathered.members[0], panel, true)
+    kept: dict[str, KeptBiology] = {}
+    site_found: dict[str, SiteFindings] = {}
     scores: list[Score] = []
+    warnings: list[str] = []
     features: dict[str, pd.DataFrame] = {}
     embeddings: dict[str, pd.DataFrame] = {}
     for candidate in gathered.members:
         refits = [] if held_out is None else candidate.by_fold(held_out, study.ids, gathered.names)
-        effect = find_site_effect(candidate, panel)
+        site_found[candidate.name] = findings = find_site(candidate, panel)
         found = find_associations(candidate, panel)
-        scores += site_scores(candidate, panel, effect, refits)
-        scores += biology_scores(candidate, panel, found, refits)
-        statistics = _statistics(effect.features, found, gathered.names)
+        scores += site_scores(candidate, panel, findings, refits)
+        kept[candidate.name] = kept_biology(candidate, target, panel)
+        scores += biology_scores(
+            candidate, panel, found, refits, target, kept[candidate.name], gathered.names
+        )
+        controls, failed = control_scores(candidate, panel, gathered.names, findings.effect)
+        scores, warnings = scores + controls, warnings + failed
+        statistics = _statistics(findings, found, gathered.names)
         features[candidate.name] = statistics.loc[list(gathered.order)]
         embeddings[candidate.name] = _embedding(candidate, study, axes).loc[case_order]
     about = describe(study, gathered, held_out, axes.explained, settings)
+    about["curves"] = describe_curves(target, kept)
+    about["warnings"] += [*over_harmonization(scores), *leak_warnings(scores), *warnings]
+    about |= describe_site(site_found) | {"plane": describe_plane(scores)}
     return Scorecard(tuple(scores), features, embeddings, about)
 
 
@@ -115,10 +143,11 @@ def _ids_of(candidates: Mapping[str, FeatureTable | Harmonizer], source: Feature
 
 
 def _statistics(
-    site: PartialEffect, biology: Sequence[Association], names: Sequence[str]
+    findings: SiteFindings, biology: Sequence[Association], names: Sequence[str]
 ) -> pd.DataFrame:
     """Return the statistics of each feature, one row a feature."""
-    columns = {"partial_eta_squared": site.share, "p": site.p, "q": site.q}
+    site = findings.effect.features
+    columns = {"partial_eta_squared": site.share, "p": site.p, "q": site.q, **findings.features}
     for association in biology:
         name = association.covariate.name
         columns[f"{name}_effect"] = association.effect

@@ -93,7 +93,8 @@ def permuted_shares(
     rest, between = _bases(target, others)
     centred = values - values.mean(axis=0)
     residual = centred - rest @ (rest.T @ centred)
-    residual /= np.linalg.norm(residual, axis=0)
+    norms = np.linalg.norm(residual, axis=0)
+    residual /= np.where(norms > 0, norms, 1.0)
     both = np.hstack([rest, between])  # (n, q + t)
     shares = np.empty((len(permutations), values.shape[1]))
     for row, permutation in enumerate(permutations):

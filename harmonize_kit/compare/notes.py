@@ -9,7 +9,32 @@ from harmonize_kit.compare.candidates import Candidate
 from harmonize_kit.compare.covariates import Covariate, share_between_sites
 from harmonize_kit.compare.folds import CrossValidation
 from harmonize_kit.compare.resampling import Estimate
+from harmonize_kit.compare.samples import FEWEST, Sample
 from harmonize_kit.compare.study import Study
+
+CONTROLS = {
+    "control_false_alarms": (
+        "share of exchanged data sets in which any feature shows a site effect after adjustment; "
+        "the level of q is nominal"
+    ),
+    "control_planted_found": (
+        "shifts of half a standard deviation planted in half of the features, sites exchanged"
+    ),
+    "control_false_discoveries": (
+        "mean share of features found that nothing was planted in; the level of q is nominal"
+    ),
+    "control_unneeded_change": (
+        "1 - squared correlation of features before and after a fit to exchanged sites; about "
+        "(sites - 1) / cases cannot be avoided"
+    ),
+    "control_planted_removed": (
+        "share of site shifts of half a standard deviation, planted before a fit to the whole "
+        "table, that is gone after it"
+    ),
+    "control_marker_kept": (
+        "correlation with a planted marker that the harmonizer is not told of, over the one before"
+    ),
+}
 
 
 def join(*sentences: str) -> str:
@@ -29,6 +54,29 @@ def chance(study: Study, split: CrossValidation) -> str:
     """Say what guessing gives, and which sites were too small to be guessed."""
     k = len(np.unique(study.site[split.rows]))
     return join(f"chance is 1/{k} = {1 / k:.3g}", _without(study, split))
+
+
+def without_small(sample: Sample) -> str:
+    """Say how many cases were left out because their site has too few to speak of variance."""
+    left = sample.total - len(sample.rows)
+    return f"without {left} cases of sites with fewer than {FEWEST}" if left else ""
+
+
+def sampled(sample: Sample, large: Sample | None) -> str:
+    """Say on how many of the cases of large sites distances were taken."""
+    if large is None or len(sample.rows) == len(large.rows):
+        return without_small(sample)
+    return f"on {len(sample.rows)} of {sample.total} cases, subjects drawn within sites"
+
+
+def above_null(estimate: Estimate) -> str:
+    """Say that sites mixing better than exchanged ones is no merit."""
+    if estimate.null is None or estimate.value <= estimate.null.high:
+        return ""
+    return (
+        "above the permutation null, which is not better than chance: a correction fitted to the "
+        "judged cases themselves does this"
+    )
 
 
 def below_null(estimate: Estimate, *, refitted: bool) -> str:

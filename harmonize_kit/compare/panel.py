@@ -11,6 +11,7 @@ from harmonize_kit.compare.resampling import (
     permutations_within_site,
     site_permutations,
 )
+from harmonize_kit.compare.samples import Sample, large_sites, sample_of, thinned
 from harmonize_kit.compare.study import Study
 from harmonize_kit.config.compare import CompareConfig
 
@@ -50,6 +51,10 @@ class Panel:
         Permutations across sites of all cases.
     held_out : HeldOut, optional
         None where too few sites are large enough for cross-validation.
+    large : Sample, optional
+        Cases of sites with enough of them to speak of variance; None where there are no two.
+    near : Sample, optional
+        As many of those as distances between all pairs are affordable for.
     """
 
     study: Study
@@ -57,6 +62,8 @@ class Panel:
     weights: Floats
     permutations: Ints
     held_out: HeldOut | None
+    large: Sample | None
+    near: Sample | None
 
     @classmethod
     def draw(cls, study: Study, split: CrossValidation | None, config: CompareConfig) -> Panel:
@@ -64,8 +71,12 @@ class Panel:
         count, seed = config.permutations, config.seed
         weights = bootstrap_weights(study.site, study.subject, config.bootstraps, seed)
         permutations = site_permutations(study.site, study.subject, count, seed)
+        rows = large_sites(study)
+        large = sample_of(study, rows, count, config.bootstraps, seed)
+        rows = thinned(study, rows, config.distance_cases, seed)
+        near = sample_of(study, rows, count, config.bootstraps, seed)
         if split is None:
-            return cls(study, config, weights, permutations, None)
+            return cls(study, config, weights, permutations, None, large, near)
         site, subject = study.site[split.rows], study.subject[split.rows]
         held_out = HeldOut(
             split,
@@ -74,4 +85,4 @@ class Panel:
             site_permutations(site, subject, count, seed),
             permutations_within_site(site, subject, count, seed),
         )
-        return cls(study, config, weights, permutations, held_out)
+        return cls(study, config, weights, permutations, held_out, large, near)

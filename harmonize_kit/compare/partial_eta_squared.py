@@ -12,15 +12,22 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from harmonize_kit.compare.arrays import Floats, Ints, column_scale, constant_columns, indicators
+from harmonize_kit.compare.arrays import (
+    Flags,
+    Floats,
+    Ints,
+    column_scale,
+    constant_columns,
+    indicators,
+)
 from harmonize_kit.compare.linear_model import (
     PartialEffect,
     adjusted,
     f_tail,
     partial_effect,
     permuted_shares,
-    resampled_shares,
 )
+from harmonize_kit.compare.moments import Moments, resampled_moments
 from harmonize_kit.compare.resampling import Estimate, centred_interval, null_of
 
 
@@ -36,11 +43,15 @@ class SiteEffect:
         Median partial eta squared over the features that vary; None if none does.
     significant : Estimate, optional
         Share of the features that vary with q under the level; it has a null, no interval.
+    alarms : float
+        Share of permutations in which any feature had q under the level: the judge's own false
+        alarms, which ought to be near the level.
     """
 
     features: PartialEffect
     median: Estimate | None
     significant: Estimate | None
+    alarms: float = np.nan
 
 
 def partial_eta_squared(values: Floats, site: Ints, covariates: Floats) -> PartialEffect:
@@ -64,6 +75,7 @@ def site_effect(
     permutations: Ints,
     weights: Floats,
     level: float = 0.05,
+    resampled: Floats | None = None,
 ) -> SiteEffect:
     """Return the site effect with its summaries over features.
 
@@ -81,6 +93,8 @@ def site_effect(
         Bootstrap counts.
     level : float
         q under which a feature counts as significant.
+    resampled : ndarray, shape (b,), optional
+        The median in bootstrap samples, where it is known already (:func:`median_share`).
     """
     target, others = _columns(site, covariates)
     features = partial_effect(values, target, others)
@@ -91,20 +105,34 @@ def site_effect(
     with np.errstate(divide="ignore"):
         f = shares / df_site / ((1 - shares) / df_error)
     permuted_q = adjusted(f_tail(f, df_site, df_error))
-    design = np.hstack([others, target])
-    owned = [slice(others.shape[1], design.shape[1])]
-    draws = [np.median(row[0]) for row in resampled_shares(varying, design, owned, weights)]
+    alarmed: Flags = np.asarray(np.any(permuted_q < level, axis=1))
+    if resampled is None:
+        mean, scale = column_scale(varying)
+        _, codes = np.unique(site, return_inverse=True)
+        standard = (varying - mean) / scale
+        draws = resampled_moments(standard, codes.astype(np.intp), others[:, 1:], weights)
+        resampled = np.concatenate([np.empty(0), *(median_share(moments) for moments in draws)])
     median = float(np.nanmedian(features.share))
     significant = float(np.mean(features.q[np.isfinite(features.q)] < level))
     return SiteEffect(
         features,
         Estimate(
             median,
-            centred_interval(median, np.asarray(draws, dtype=np.float64)),
+            centred_interval(median, resampled),
             null_of(median, np.median(shares, axis=1)),
         ),
         Estimate(significant, None, null_of(significant, np.mean(permuted_q < level, axis=1))),
+        float(np.mean(alarmed)) if len(permutations) else np.nan,
     )
+
+
+def median_share(moments: Moments) -> Floats:
+    """Return the median partial eta squared over features in each draw, shape (b,)."""
+    without = moments.without_site
+    share = np.divide(
+        without - moments.error, without, out=np.zeros_like(without), where=without > 0
+    )
+    return np.median(np.clip(share, 0, 1), axis=1)
 
 
 def _columns(site: Ints, covariates: Floats) -> tuple[Floats, Floats]:

@@ -13,6 +13,8 @@ a harmonizer reads, so the note stands on every predicted target of every harmon
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from scipy import stats
@@ -21,17 +23,102 @@ from harmonize_kit.compare.arrays import Flags, Floats, Ints, positions
 from harmonize_kit.compare.covariates import Covariate
 from harmonize_kit.compare.folds import Fold
 from harmonize_kit.compare.resampling import Estimate, null_of, percentile_interval
-from harmonize_kit.compare.ridge import predict_ridge
+from harmonize_kit.compare.ridge import RidgeModel, fit_ridge
 
 
-def prediction(
+@dataclass(frozen=True)
+class Prediction:
+    """Held-out predictions of one target, observed and permuted.
+
+    Parameters
+    ----------
+    covariate : Covariate
+    drawn : ndarray, shape (n, 1 + b)
+        The target as observed, then as permuted.
+    encoded : ndarray, shape (n, 1 + b, n_targets)
+        The same as numbers to be predicted.
+    score : ndarray, shape (n, 1 + b, n_targets)
+        Predictions less the training mean.
+    mean : ndarray, shape (n, 1 + b, n_targets)
+        Training means.
+    models : sequence of RidgeModel
+        By fold, those of the observed target.
+    """
+
+    covariate: Covariate
+    drawn: Floats
+    encoded: Floats
+    score: Floats
+    mean: Floats
+    models: Sequence[RidgeModel]
+
+    @property
+    def target(self) -> Floats:
+        """The observed target as numbers, shape (n, n_targets)."""
+        return self.encoded[:, 0]
+
+
+def predict(
     values_by_fold: Sequence[Floats],
-    covariate: Covariate,
+    covariates: Sequence[Covariate],
     rows: Ints,
     folds: Sequence[Fold],
     permutations: Ints,
-    weights: Floats,
-) -> dict[str, Estimate]:
+) -> list[Prediction]:
+    """Return held-out predictions of all targets, and of their permutations, at once.
+
+    Parameters
+    ----------
+    values_by_fold : sequence of ndarray, shape (n, p)
+        The features as each fold sees them.
+    covariates : sequence of Covariate
+    rows : ndarray of int, shape (n,)
+        Cases that are cross-validated, among those of the covariates.
+    folds : sequence of Fold
+    permutations : ndarray of int, shape (b, n)
+        Within sites.
+
+    Returns
+    -------
+    list of Prediction
+        Without covariates of which only one value occurs among the cases.
+    """
+    varying = [c for c in covariates if not np.all(c.values[rows] == c.values[rows][0])]
+    if not varying:
+        return []
+    orders = np.vstack([np.arange(len(rows), dtype=np.intp), permutations])
+    drawn = [covariate.values[rows][orders].T for covariate in varying]  # (n, 1 + b)
+    encoded = [c.encode(d) for c, d in zip(varying, drawn, strict=True)]
+    flat = np.hstack([targets.reshape(len(rows), -1) for targets in encoded])
+    score, mean = np.empty_like(flat), np.empty_like(flat)
+    models: list[RidgeModel] = []
+    for values, fold in zip(values_by_fold, folds, strict=True):
+        model = fit_ridge(values[fold.train], flat[fold.train])
+        score[fold.test] = model.predict(values[fold.test])
+        mean[fold.test] = flat[fold.train].mean(axis=0)
+        models.append(model)
+    ends = np.cumsum([0, *(targets[0].size for targets in encoded)])
+    return [
+        Prediction(
+            covariate,
+            drawn[place],
+            encoded[place],
+            score[:, low:high].reshape(encoded[place].shape),
+            mean[:, low:high].reshape(encoded[place].shape),
+            [_columns(model, low, encoded[place].shape[2]) for model in models],
+        )
+        for place, (covariate, (low, high)) in enumerate(zip(varying, pairwise(ends), strict=True))
+    ]
+
+
+def _columns(model: RidgeModel, start: int, count: int) -> RidgeModel:
+    own = slice(start, start + count)
+    return model._replace(
+        coefficients=model.coefficients[:, own].copy(), penalty=model.penalty[own]
+    )
+
+
+def estimates(found: Prediction, weights: Floats) -> dict[str, Estimate]:
     """Return ``r2`` and ``mae`` of a numeric covariate, ``auc`` of one with levels.
 
     The null exchanges the target among the subjects of each site, so its mean is not zero skill
@@ -40,35 +127,13 @@ def prediction(
 
     Parameters
     ----------
-    values_by_fold : sequence of ndarray, shape (n, p)
-    covariate : Covariate
-    rows : ndarray of int, shape (n,)
-        Cases that are cross-validated, among those of the covariate.
-    folds : sequence of Fold
-    permutations : ndarray of int, shape (b, n)
-        Within sites.
+    found : Prediction
     weights : ndarray, shape (b, n)
         Bootstrap counts.
-
-    Returns
-    -------
-    dict of str to Estimate
-        Empty if fewer than two values of the covariate occur among the cases.
     """
-    target = covariate.values[rows]
-    if np.all(target == target[0]):
-        return {}
-    orders = np.vstack([np.arange(len(target), dtype=np.intp), permutations])
-    drawn = target[orders].T  # (n, 1 + b)
-    encoded = covariate.encode(drawn)  # (n, 1 + b, n_targets)
-    flat = encoded.reshape(len(target), -1)
-    scores, means = np.empty_like(flat), np.empty_like(flat)
-    for values, fold in zip(values_by_fold, folds, strict=True):
-        scores[fold.test] = predict_ridge(values[fold.train], flat[fold.train], values[fold.test])
-        means[fold.test] = flat[fold.train].mean(axis=0)
-    if covariate.kind == "numeric":
-        return _of_numbers(drawn, scores + means, weights)
-    return _of_levels(encoded > 0.5, scores.reshape(encoded.shape), weights)
+    if found.covariate.kind == "numeric":
+        return _of_numbers(found.drawn, (found.score + found.mean)[..., 0], weights)
+    return _of_levels(found.encoded > 0.5, found.score, weights)
 
 
 def r_squared(target: Floats, predicted: Floats, weights: Floats) -> Floats:

@@ -19,19 +19,25 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from harmonize_kit.compare.arrays import Flags, Floats, Ints, column_scale, indicators, orthonormal
-from harmonize_kit.compare.discriminant import predict_classes
+from harmonize_kit.compare.arrays import Floats, Ints, column_scale, indicators, orthonormal
+from harmonize_kit.compare.discriminant import discriminants
 from harmonize_kit.compare.folds import Fold
 from harmonize_kit.compare.resampling import Estimate, null_of, percentile_interval
+from harmonize_kit.compare.residuals import leading_axes
+from harmonize_kit.compare.site_auc import log_posteriors, resampled_site_auc, site_auc
 from harmonize_kit.config.compare import CompareConfig
+
+_Judged = tuple[Floats, Floats]
 
 
 @dataclass(frozen=True)
 class SiteClassification:
-    """Balanced accuracy of both probes."""
+    """Balanced accuracy and area under the ROC curve of both probes."""
 
     linear: Estimate
     nonlinear: Estimate
+    linear_auc: Estimate
+    nonlinear_auc: Estimate
 
 
 @dataclass(frozen=True)
@@ -69,7 +75,7 @@ def site_classification(
     weights: Floats,
     config: CompareConfig,
 ) -> SiteClassification:
-    """Return the balanced accuracy of both probes on held-out cases.
+    """Return balanced accuracy and area under the ROC curve of both probes on held-out cases.
 
     In each fold, on its training cases: features are standardised, the slopes of the covariates
     are learned within sites (a model of site and covariates of which the covariate part alone is
@@ -103,15 +109,23 @@ def site_classification(
         for values, fold in zip(values_by_fold, folds, strict=True)
     ]
     orders = np.vstack([np.arange(len(site), dtype=np.intp), permutations])
-    linear, nonlinear = (np.empty(orders.shape, dtype=np.bool_) for _ in range(2))
-    for probe in probes:
-        width = probe.scores.shape[1] + config.nonlinear_components**2
-        step = max(1, 2_000_000 // (len(site) * width))  # draws at a time, some tens of megabytes
-        for start in range(0, len(orders), step):
-            chunk = slice(start, start + step)
-            hits = _hits(probe, site, orders[chunk], config)
-            linear[chunk, probe.fold.test], nonlinear[chunk, probe.fold.test] = hits
-    return SiteClassification(_estimate(linear, site, weights), _estimate(nonlinear, site, weights))
+    k = len(np.unique(site))
+    width = max(probe.scores.shape[1] for probe in probes) + config.nonlinear_components**2 + 2 * k
+    step = max(1, 4_000_000 // (len(site) * width))  # draws at a time, some tens of megabytes
+    found: list[_Judged] = []
+    observed: Floats = np.empty(0)
+    for start in range(0, len(orders), step):
+        chunk = orders[start : start + step]
+        scores = np.empty((2, len(chunk), len(site), k))
+        for probe in probes:
+            scores[:, :, probe.fold.test] = _scores(probe, site, chunk, config)
+        observed = observed if start else scores[:, 0].copy()
+        found.append(_judge(scores, site))
+    accuracy, area = (np.concatenate(parts, axis=1) for parts in zip(*found, strict=True))
+    return SiteClassification(
+        *(_accuracy(accuracy[p], observed[p], site, weights) for p in range(2)),
+        *(_area(area[p], observed[p], site, weights) for p in range(2)),
+    )
 
 
 def balanced_accuracy(correct: Floats, site: Ints, weights: Floats | None = None) -> Floats:
@@ -135,22 +149,40 @@ def balanced_accuracy(correct: Floats, site: Ints, weights: Floats | None = None
     return np.nanmean(recall, axis=1)
 
 
-def _hits(probe: _Probe, site: Ints, orders: Ints, config: CompareConfig) -> tuple[Flags, Flags]:
-    """Tell which held-out cases each probe places rightly under each permutation, (b, n_test)."""
+def _scores(probe: _Probe, site: Ints, orders: Ints, config: CompareConfig) -> Floats:
+    """Return log posteriors of held-out cases, shape (2, b, n_test, k), linear probe first."""
     train, test = probe.parts(orders)
-    codes, truth = site[probe.fold.train], site[probe.fold.test]
-    linear = predict_classes(train, codes, test, config.shrinkage) == truth
+    codes = site[probe.fold.train]
+    linear = log_posteriors(discriminants(train, codes, test, config.shrinkage))
     size = _quadratic_size(len(codes), config.nonlinear_components)
     train, test = (_quadratic(scores, probe.scale, size) for scores in (train, test))
-    return linear, predict_classes(train, codes, test, config.shrinkage) == truth
+    return np.stack([linear, log_posteriors(discriminants(train, codes, test, config.shrinkage))])
 
 
-def _estimate(correct: Flags, site: Ints, weights: Floats) -> Estimate:
-    """Read value, interval and null off the hits; the first row is the observed one."""
-    accuracy = balanced_accuracy(correct.astype(np.float64), site)
-    value = float(accuracy[0])
-    draws = balanced_accuracy(correct[:1].astype(np.float64), site, weights)
-    return Estimate(value, percentile_interval(draws), null_of(value, accuracy[1:]))
+def _judge(scores: Floats, site: Ints) -> _Judged:
+    """Read balanced accuracy and area, each of shape (2, b), off log posteriors."""
+    areas = np.stack([site_auc(part, site).mean(axis=1) for part in scores])
+    hits = [_correct(part, site) for part in scores]
+    return np.stack([balanced_accuracy(part, site) for part in hits]), areas
+
+
+def _correct(scores: Floats, site: Ints) -> Floats:
+    return (np.unique(site)[np.argmax(scores, axis=-1)] == site).astype(np.float64)
+
+
+def _accuracy(values: Floats, observed: Floats, site: Ints, weights: Floats) -> Estimate:
+    draws = balanced_accuracy(_correct(observed[None], site), site, weights)
+    return _estimate(values, draws)
+
+
+def _area(values: Floats, observed: Floats, site: Ints, weights: Floats) -> Estimate:
+    return _estimate(values, resampled_site_auc(observed, site, weights))
+
+
+def _estimate(values: Floats, draws: Floats) -> Estimate:
+    """Put value, interval and null together; the first value is the observed one."""
+    value = float(values[0])
+    return Estimate(value, percentile_interval(draws), null_of(value, values[1:]))
 
 
 def _reduced(values: Floats, site: Ints, covariates: Floats, fold: Fold, components: int) -> _Probe:
@@ -166,11 +198,10 @@ def _reduced(values: Floats, site: Ints, covariates: Floats, fold: Fold, compone
         np.linalg.pinv(np.hstack([sites, covariates[train]]), rcond=1e-9), dtype=np.float64
     )[sites.shape[1] :]
     adjusted = residual[train] - covariates[train] @ (slopes @ residual[train])
-    _, singular, axes = np.linalg.svd(adjusted - adjusted.mean(axis=0), full_matrices=False)
-    rank = int(np.sum(singular > 1e-9 * max(float(singular[0]), 1e-300)))
-    kept = min(components, max(len(train) // 3, 1), rank)
-    spread = singular[:kept] / np.sqrt(max(len(train) - 1, 1))
-    return _Probe(fold, residual @ axes[:kept].T, covariates, slopes, spread)
+    centred = adjusted - adjusted.mean(axis=0)
+    axes = leading_axes(centred, min(components, max(len(train) // 3, 1)))
+    spread = np.linalg.norm(centred @ axes, axis=0) / np.sqrt(max(len(train) - 1, 1))
+    return _Probe(fold, residual @ axes, covariates, slopes, spread)
 
 
 def _quadratic_size(n_train: int, most: int) -> int:

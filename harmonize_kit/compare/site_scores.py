@@ -8,28 +8,19 @@ from harmonize_kit.compare import notes
 from harmonize_kit.compare.arrays import Floats
 from harmonize_kit.compare.candidates import Candidate
 from harmonize_kit.compare.panel import HeldOut, Panel
-from harmonize_kit.compare.partial_eta_squared import SiteEffect, site_effect
 from harmonize_kit.compare.resampling import Estimate
 from harmonize_kit.compare.site_classification import site_classification
+from harmonize_kit.compare.site_findings import SiteFindings
 from harmonize_kit.core.scorecard import Score
 
-
-def find_site_effect(candidate: Candidate, panel: Panel) -> SiteEffect:
-    """Return what site explains of each feature of the candidate, on all cases."""
-    return site_effect(
-        candidate.whole,
-        panel.study.site,
-        panel.study.biology_columns,
-        panel.permutations,
-        panel.weights,
-        panel.config.significance,
-    )
+HIGHER_IS_BETTER = frozenset({"site_ilisi"})
+VARIANCE_SHARE = "variance_share"
 
 
 def site_scores(
-    candidate: Candidate, panel: Panel, effect: SiteEffect, refits: Sequence[Floats]
+    candidate: Candidate, panel: Panel, findings: SiteFindings, refits: Sequence[Floats]
 ) -> list[Score]:
-    """Return the scores of the site family.
+    """Return the scores of the site family, and the variance shares of covariates beside them.
 
     There are none where the candidate left no feature that varies: a destroyed table shows no
     site, and a number that said so would read as success.
@@ -38,21 +29,25 @@ def site_scores(
     ----------
     candidate : Candidate
     panel : Panel
-    effect : SiteEffect
+    findings : SiteFindings
     refits : sequence of ndarray, shape (m, p)
         The features of the cross-validated cases as each fold sees them.
     """
+    effect = findings.effect
     if effect.median is None or effect.significant is None:
         return []
     scores: list[Score] = []
     if panel.held_out is not None:
         scores += _classification(candidate, panel, panel.held_out, refits)
-    for metric, estimate in (
-        ("site_partial_eta_squared_median", effect.median),
-        ("site_significant_fraction", effect.significant),
-    ):
-        scores.append(_score(candidate, panel, metric, estimate, notes.maker(candidate)))
-    return scores
+    estimates = {
+        "site_partial_eta_squared_median": effect.median,
+        "site_significant_fraction": effect.significant,
+        **findings.estimates,
+    }
+    for metric, estimate in estimates.items():
+        remark = notes.join(findings.remarks.get(metric, ""), notes.maker(candidate))
+        scores.append(_score(candidate, panel, metric, estimate, remark))
+    return scores + _shares(candidate, panel, findings)
 
 
 def _classification(
@@ -67,26 +62,50 @@ def _classification(
         held_out.weights,
         panel.config,
     )
-    remark = notes.join(notes.chance(panel.study, held_out.split), notes.refit(candidate))
+    accuracy = notes.join(notes.chance(panel.study, held_out.split), notes.refit(candidate))
+    area = notes.join("each site against the rest, mean over sites", notes.refit(candidate))
     return [
-        _score(candidate, panel, "site_balanced_accuracy_linear", found.linear, remark),
-        _score(candidate, panel, "site_balanced_accuracy_nonlinear", found.nonlinear, remark),
+        _score(candidate, panel, "site_balanced_accuracy_linear", found.linear, accuracy),
+        _score(candidate, panel, "site_balanced_accuracy_nonlinear", found.nonlinear, accuracy),
+        _score(candidate, panel, "site_auc_linear", found.linear_auc, area),
+        _score(candidate, panel, "site_auc_nonlinear", found.nonlinear_auc, area),
+    ]
+
+
+def _shares(candidate: Candidate, panel: Panel, findings: SiteFindings) -> list[Score]:
+    """Return the share of the variance of a feature that goes with site and with each covariate."""
+    covariates = [covariate.name for covariate in panel.study.biology]
+    return [
+        Score(
+            candidate.name,
+            "biology" if name in covariates else "site",
+            VARIANCE_SHARE,
+            name,
+            findings.partition[name].value,
+            higher_is_better=name in covariates,
+            interval=findings.partition[name].interval,
+            note=notes.join(notes.maker(candidate), notes.constant_features(candidate)),
+        )
+        for name in (panel.study.site_name, *covariates)
+        if name in findings.partition
     ]
 
 
 def _score(
     candidate: Candidate, panel: Panel, metric: str, estimate: Estimate, remark: str
 ) -> Score:
-    refitted = candidate.harmonizer is not None and metric.startswith("site_balanced_accuracy")
-    below = notes.below_null(estimate, refitted=refitted)
+    held_out = metric.startswith(("site_balanced_accuracy", "site_auc"))
+    refitted = candidate.harmonizer is not None and held_out
+    higher = metric in HIGHER_IS_BETTER
+    beyond = notes.above_null(estimate) if higher else notes.below_null(estimate, refitted=refitted)
     return Score(
         candidate.name,
         "site",
         metric,
         panel.study.site_name,
         estimate.value,
-        higher_is_better=False,
+        higher_is_better=higher,
         interval=estimate.interval,
         null=estimate.null,
-        note=notes.join(below, remark, notes.constant_features(candidate)),
+        note=notes.join(beyond, remark, notes.constant_features(candidate)),
     )

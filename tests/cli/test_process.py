@@ -25,7 +25,17 @@ def call(*arguments: str) -> subprocess.CompletedProcess[str]:
 def test_help_and_version() -> None:
     helped = call("--help")
     assert helped.returncode == 0
-    for command in ("demo", "extract", "fit", "apply", "report", "inspect", "validate", "doctor"):
+    for command in (
+        "demo",
+        "extract",
+        "fit",
+        "apply",
+        "report",
+        "compare",
+        "inspect",
+        "validate",
+        "doctor",
+    ):
         assert command in helped.stdout
         own = call(command, "--help")
         assert own.returncode == 0

@@ -11,13 +11,19 @@ from sklearn.metrics import r2_score, roc_auc_score
 from harmonize_kit.compare.association import Association, associations
 from harmonize_kit.compare.covariates import Covariate, read_covariate, share_between_sites
 from harmonize_kit.compare.folds import cross_validation
-from harmonize_kit.compare.prediction import auc_columns, prediction, r_squared, weighted_auc
+from harmonize_kit.compare.prediction import (
+    auc_columns,
+    estimates,
+    r_squared,
+    weighted_auc,
+)
+from harmonize_kit.compare.prediction import predict as predict_targets
 from harmonize_kit.compare.resampling import (
     Estimate,
     bootstrap_weights,
     permutations_within_site,
 )
-from harmonize_kit.compare.ridge import PENALTIES, predict_ridge
+from harmonize_kit.compare.ridge import PENALTIES, fit_ridge
 from harmonize_kit.core.table import FeatureTable
 from harmonize_kit.errors import CovariateError
 
@@ -49,14 +55,9 @@ def predict(
     subject = np.arange(len(site))
     split = cross_validation(site, subject, 5, 0)
     assert split is not None
-    return prediction(
-        [values] * 5,
-        covariate,
-        split.rows,
-        split.folds,
-        permutations_within_site(site, subject, 39, 0),
-        bootstrap_weights(site, subject, 60, 0),
-    )
+    permuted = permutations_within_site(site, subject, 39, 0)
+    (found,) = predict_targets([values] * 5, [covariate], split.rows, split.folds, permuted)
+    return estimates(found, bootstrap_weights(site, subject, 60, 0))
 
 
 def column(name: str, values: object) -> Covariate:
@@ -119,7 +120,7 @@ def test_ridge_is_scikit_learns_at_the_penalty_of_least_gcv():
     rng = np.random.default_rng(0)
     train, test = rng.normal(size=(50, 80)), rng.normal(size=(9, 80))
     targets = np.column_stack([train[:, 0] + 0.3 * rng.normal(size=50), rng.normal(size=50)])
-    found = predict_ridge(train * 5 + 2, targets, test * 5 + 2)
+    found = fit_ridge(train * 5 + 2, targets).predict(test * 5 + 2)
     scaled = (train - train.mean(axis=0)) / train.std(axis=0)
     held_out = (test - train.mean(axis=0)) / train.std(axis=0)
     for target, predicted in zip(targets.T, found.T, strict=True):
@@ -130,6 +131,20 @@ def test_ridge_is_scikit_learns_at_the_penalty_of_least_gcv():
             criterion[penalty] = residual @ residual / (50 - 1 - np.trace(hat)) ** 2
         peer = Ridge(alpha=min(criterion, key=criterion.__getitem__)).fit(scaled, target)
         np.testing.assert_allclose(predicted + target.mean(), peer.predict(held_out), rtol=1e-8)
+
+
+def test_targets_predicted_together_are_those_predicted_alone():
+    split = cross_validation(SITE, np.arange(N), 5, 0)
+    assert split is not None
+    permuted = permutations_within_site(SITE, np.arange(N), 3, 0)
+    together = predict_targets([VALUES] * 5, BIOLOGY, split.rows, split.folds, permuted)
+    for covariate, found in zip(BIOLOGY, together, strict=True):
+        (alone,) = predict_targets([VALUES] * 5, [covariate], split.rows, split.folds, permuted)
+        np.testing.assert_allclose(found.score, alone.score, rtol=1e-9, atol=1e-12)
+        for one, other in zip(found.models, alone.models, strict=True):
+            np.testing.assert_array_equal(one.penalty, other.penalty)
+    levels = together[2]
+    np.testing.assert_array_equal(levels.target, BIOLOGY[2].targets())
 
 
 def test_auc_and_r2_are_scikit_learns_with_ties_and_weights():

@@ -1,0 +1,205 @@
+"""Counts, means and variances of every site, in permutations and bootstrap samples, from sums.
+
+Analysis of covariance, variance ratios and mean differences all rest on the same sums over the
+cases of a site: of products of an intercept, the covariates and the features. A permutation only
+changes which rows are summed, and a bootstrap sample how often each counts, so neither a permuted
+nor a resampled table is ever written out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from scipy import sparse
+
+from harmonize_kit.compare.arrays import Floats, Ints, positions
+
+
+@dataclass(frozen=True)
+class Moments:
+    """Sums over the cases of each of k sites in b draws.
+
+    Parameters
+    ----------
+    count : ndarray, shape (b, k)
+    covariate, covariate_square : ndarray, shapes (b, k, d) and (b, k, d, d)
+    value, value_square : ndarray, shape (b, k, p)
+    product : ndarray, shape (b, k, d, p)
+        Of covariate and value.
+    """
+
+    count: Floats
+    covariate: Floats
+    covariate_square: Floats
+    value: Floats
+    value_square: Floats
+    product: Floats
+
+    def of(self, sites: Ints) -> Moments:
+        """Return the moments of some sites alone."""
+        return Moments(
+            self.count[:, sites], self.covariate[:, sites], self.covariate_square[:, sites],
+            self.value[:, sites], self.value_square[:, sites], self.product[:, sites],
+        )  # fmt: skip
+
+    @cached_property
+    def slopes(self) -> Floats:
+        """Slopes of the covariates within sites, shape (b, d, p)."""
+        return inverse(self._covariate_within) @ self._product_within
+
+    @cached_property
+    def mean(self) -> Floats:
+        """Means of the sites at the same covariates, shape (b, k, p)."""
+        return (self.value - self.covariate @ self.slopes) / self._divisor
+
+    @cached_property
+    def variance(self) -> Floats:
+        """Variances within sites once slopes are taken out, shape (b, k, p), with n - 1."""
+        slopes = self.slopes[:, None]
+        curved = np.sum(slopes * (self.covariate_square @ slopes - 2 * self.product), axis=2)
+        centred = self.value_square + curved - self._divisor * self.mean**2
+        return np.maximum(centred, 0) / np.maximum(self.count - 1, 1)[:, :, None]
+
+    @cached_property
+    def error(self) -> Floats:
+        """Sum of squares site and covariates leave, shape (b, p)."""
+        return self._total_within - _explained(self._covariate_within, self._product_within)
+
+    @cached_property
+    def total(self) -> Floats:
+        """Sum of squares about the mean, shape (b, p)."""
+        n = np.maximum(self.count.sum(axis=1), 1)[:, None]
+        return np.sum(self.value_square, axis=1) - np.sum(self.value, axis=1) ** 2 / n
+
+    @cached_property
+    def without_site(self) -> Floats:
+        """Sum of squares the covariates alone leave, shape (b, p)."""
+        n = np.maximum(self.count.sum(axis=1), 1)
+        covariate, value = self.covariate.sum(axis=1), self.value.sum(axis=1)
+        square = self.covariate_square.sum(axis=1)
+        square = square - covariate[:, :, None] * covariate[:, None, :] / n[:, None, None]
+        product = self.product.sum(axis=1)
+        product = product - covariate[:, :, None] * value[:, None, :] / n[:, None, None]
+        return self.total - _explained(square, product)
+
+    def without(self, columns: slice) -> Floats:
+        """Sum of squares left by site and all covariates but ``columns``, shape (b, p)."""
+        every = range(self.covariate.shape[2])
+        kept = [column for column in every if column not in every[columns]]
+        square = self._covariate_within[:, kept][:, :, kept]
+        return self._total_within - _explained(square, self._product_within[:, kept])
+
+    @property
+    def _divisor(self) -> Floats:
+        return np.maximum(self.count, 1)[:, :, None]
+
+    @cached_property
+    def _total_within(self) -> Floats:
+        return np.sum(self.value_square - self.value**2 / self._divisor, axis=1)
+
+    @cached_property
+    def _covariate_within(self) -> Floats:
+        mean = self.covariate / self._divisor
+        between = self.covariate[:, :, :, None] * mean[:, :, None, :]
+        return np.sum(self.covariate_square - between, axis=1)
+
+    @cached_property
+    def _product_within(self) -> Floats:
+        mean = self.covariate / self._divisor
+        return np.sum(self.product, axis=1) - mean.swapaxes(1, 2) @ self.value
+
+
+def permuted_moments(
+    values: Floats, site: Ints, covariates: Floats, permutations: Ints
+) -> Iterator[Moments]:
+    """Yield the moments of permuted rows of ``values``, one draw at a time.
+
+    Parameters
+    ----------
+    values : ndarray, shape (n, p)
+        Residuals after the covariates for Freedman and Lane's scheme.
+    site : ndarray of int, shape (n,)
+        Codes 0 to k - 1, each of which occurs.
+    covariates : ndarray, shape (n, d)
+    permutations : ndarray of int, shape (b, n)
+    """
+    k, d = int(site.max()) + 1, covariates.shape[1]
+    order = np.argsort(site, kind="stable")
+    bounds = np.searchsorted(site[order], np.arange(k + 1))
+    columns = np.hstack([np.ones((len(site), 1)), covariates])  # (n, 1 + d)
+    weights = np.concatenate([columns[order, c] for c in range(1 + d)])
+    ends = np.concatenate([bounds[:-1] + c * len(site) for c in range(1 + d)])
+    ends = np.append(ends, (1 + d) * len(site))
+    square = values**2
+    count, covariate, covariate_square = _covariate_sums(site, covariates, k)
+    for permutation in permutations:
+        rows = permutation[order]
+        shape = ((1 + d) * k, len(site))
+        pick = sparse.csr_array((weights, np.tile(rows, 1 + d), ends), shape=shape)
+        ones = sparse.csr_array((np.ones(len(site)), rows, bounds), shape=(k, len(site)))
+        sums = np.asarray(pick @ values).reshape(1 + d, k, -1)
+        yield Moments(
+            count, covariate, covariate_square, sums[None, 0], np.asarray(ones @ square)[None],
+            sums[None, 1:].swapaxes(1, 2),
+        )  # fmt: skip
+
+
+def resampled_moments(
+    values: Floats, site: Ints, covariates: Floats, weights: Floats
+) -> Iterator[Moments]:
+    """Yield the moments of bootstrap samples, some draws at a time.
+
+    Parameters
+    ----------
+    values : ndarray, shape (n, p)
+        Centred near zero, so that sums of squares lose no digits.
+    site : ndarray of int, shape (n,)
+        Codes 0 to k - 1, each of which occurs.
+    covariates : ndarray, shape (n, d)
+    weights : ndarray, shape (b, n)
+        Counts of each case.
+    """
+    k, d, p = int(site.max()) + 1, covariates.shape[1], values.shape[1]
+    size = k * p * (2 + d)
+    # Draws at a time: many, as each pass reads all features, yet no more than memory bears.
+    step = max(1, 1_500_000 // size, min(48, 8_000_000 // size))
+    rows = [positions(site == code) for code in range(k)]
+    pairs = covariates[:, :, None] * covariates[:, None, :]
+    small = np.hstack([np.ones((len(site), 1)), covariates, pairs.reshape(len(site), -1)])
+    products = (covariates[:, :, None] * values[:, None, :]).reshape(len(site), -1)
+    large = np.hstack([values, values**2, products])
+    blocks = [(small[row], large[row]) for row in rows]
+    for start in range(0, len(weights), step):
+        drawn = weights[start : start + step]
+        b = len(drawn)
+        found = [
+            (drawn[:, row] @ a, drawn[:, row] @ c) for row, (a, c) in zip(rows, blocks, strict=True)
+        ]
+        few, many = (np.stack(sums, axis=1) for sums in zip(*found, strict=True))
+        yield Moments(
+            few[..., 0], few[..., 1 : 1 + d], few[..., 1 + d :].reshape(b, k, d, d),
+            many[..., :p], many[..., p : 2 * p], many[..., 2 * p :].reshape(b, k, d, p),
+        )  # fmt: skip
+
+
+def observed_moments(values: Floats, site: Ints, covariates: Floats) -> Moments:
+    """Return the moments of the cases as they are, with b = 1."""
+    return next(resampled_moments(values, site, covariates, np.ones((1, len(site)))))
+
+
+def inverse(matrices: Floats) -> Floats:
+    """Return pseudo-inverses of symmetric matrices, shape (b, d, d); a draw may lack a level."""
+    return np.asarray(np.linalg.pinv(matrices, rcond=1e-9, hermitian=True), dtype=np.float64)
+
+
+def _covariate_sums(site: Ints, covariates: Floats, k: int) -> tuple[Floats, Floats, Floats]:
+    found = observed_moments(np.zeros((len(site), 1)), site, covariates)
+    return found.count, found.covariate, found.covariate_square
+
+
+def _explained(square: Floats, product: Floats) -> Floats:
+    """Return the sum of squares the covariates explain, shape (b, p)."""
+    return np.sum(product * (inverse(square) @ product), axis=1)

@@ -1,0 +1,162 @@
+"""Harmonization methods by name, as a comparison refits them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from harmonize_kit.combat import harmonizer_of, parse_formula
+from harmonize_kit.config.combat import (
+    ComBatConfig,
+    CovBatConfig,
+    LongitudinalComBatConfig,
+    NestedComBatConfig,
+)
+from harmonize_kit.core.harmonizer import Harmonizer
+from harmonize_kit.core.table import FeatureTable, is_number_column
+from harmonize_kit.errors import ConfigError, did_you_mean
+
+RAW = "raw"
+METHODS = (RAW, "combat", "combat-gam", "covbat", "longitudinal", "nested")
+# Fewer distinct values are scores or levels, which a line or indicators describe.
+LEAST_DISTINCT = 10
+
+
+@dataclass(frozen=True)
+class MethodChoices:
+    """What all methods of a comparison are told of the data.
+
+    Parameters
+    ----------
+    site : str
+        Column that names the site.
+    preserve : str, optional
+        Formula of the covariates whose effect is kept; None keeps none.
+    categorical : sequence of str
+        Covariates that are groups, though numbers.
+    smooth : sequence of str
+        Covariates of ``combat-gam`` with a smooth effect; where none is named, every preserved
+        number with ten or more distinct values.
+    subject : str, optional
+        Column that names the subject, for ``longitudinal``.
+    batches : sequence of str
+        Batch variables beside the site, for ``nested``.
+    """
+
+    site: str
+    preserve: str | None = None
+    categorical: Sequence[str] = ()
+    smooth: Sequence[str] = ()
+    subject: str | None = None
+    batches: Sequence[str] = ()
+
+
+def check_methods(names: Sequence[str], choices: MethodChoices) -> tuple[str, ...]:
+    """Return the names with ``raw``, the state before, in front.
+
+    Raises
+    ------
+    ConfigError
+        If there is none, one is unknown or named twice, or one lacks the choice it needs.
+    """
+    if not names:
+        raise ConfigError(f"expected methods to compare, got none; known are {', '.join(METHODS)}")
+    for name in names:
+        if name not in METHODS:
+            raise ConfigError(
+                f"expected methods out of {', '.join(METHODS)}, got '{name}'. "
+                f"{did_you_mean(name, METHODS)}"
+            )
+        if list(names).count(name) > 1:
+            raise ConfigError(f"the method '{name}' is named twice; name it once")
+    if "longitudinal" in names and choices.subject is None:
+        raise ConfigError("longitudinal needs to know the subjects; name their column (--subject)")
+    if "nested" in names and not set(choices.batches) - {choices.site}:
+        raise ConfigError(
+            "nested takes out batch variables beside the site; name one or more (--batch)"
+        )
+    return tuple(sorted(names, key=lambda name: name != RAW))
+
+
+def harmonizers(
+    names: Sequence[str], choices: MethodChoices, table: FeatureTable
+) -> dict[str, FeatureTable | Harmonizer]:
+    """Return a candidate for each method: ``table`` itself for raw, else a harmonizer.
+
+    Raises
+    ------
+    ConfigError
+        If ``combat-gam`` finds no covariate that could have a smooth effect.
+    CovariateError
+        If the formula cannot be read.
+    """
+    return {
+        name: table if name == RAW else harmonizer_of(_config(name, choices, table))
+        for name in names
+    }
+
+
+def describe_method(name: str, choices: MethodChoices, table: FeatureTable) -> str:
+    """Return in a sentence what a method is and what it was told."""
+    if name == RAW:
+        return "The features as they are in the table"
+    config = _config(name, choices, table)
+    kept = [column for column in parse_formula(config.preserve).columns]
+    straight = [column for column in kept if column not in config.smooth]
+    parts = [f"smooth effects of {', '.join(config.smooth)}"] if config.smooth else []
+    parts += [", ".join(straight)] if straight else []
+    preserving = f"preserving {' and '.join(parts)}" if parts else "preserving no covariate"
+    by = choices.site
+    if isinstance(config, NestedComBatConfig):
+        by = " and ".join(config.batches)
+    kind = _KINDS[name].format(subject=choices.subject)
+    return f"{kind} by {by}, {preserving}; refitted on the training cases of each fold"
+
+
+_KINDS = {
+    "combat": "ComBat",
+    "combat-gam": "ComBat-GAM",
+    "covbat": "CovBat",
+    "longitudinal": "Longitudinal ComBat with subjects of column {subject}",
+    "nested": "Nested ComBat",
+}
+
+
+def _config(name: str, choices: MethodChoices, table: FeatureTable) -> ComBatConfig:
+    site, preserve = choices.site, choices.preserve
+    categorical = tuple(choices.categorical)
+    if name == "combat-gam":
+        smooth = tuple(choices.smooth) or _smoothable(choices, table)
+        return ComBatConfig(site=site, preserve=preserve, categorical=categorical, smooth=smooth)
+    if name == "covbat":
+        return CovBatConfig(site=site, preserve=preserve, categorical=categorical)
+    if name == "longitudinal":
+        return LongitudinalComBatConfig(
+            site=site, preserve=preserve, categorical=categorical, subject=choices.subject or ""
+        )
+    if name == "nested":
+        batches = tuple(dict.fromkeys((site, *choices.batches)))
+        return NestedComBatConfig(preserve=preserve, categorical=categorical, batches=batches)
+    return ComBatConfig(site=site, preserve=preserve, categorical=categorical)
+
+
+def _smoothable(choices: MethodChoices, table: FeatureTable) -> tuple[str, ...]:
+    """Return the preserved covariates that are numbers of many values."""
+    parsed = parse_formula(choices.preserve)
+    groups = {*choices.categorical, *parsed.categorical}
+    found = tuple(
+        column
+        for column in parsed.columns
+        if column in table.covariates.columns and column not in groups
+        if is_number_column(table.covariates, column)
+        if len(np.unique(table.number(column))) >= LEAST_DISTINCT
+    )
+    if not found:
+        raise ConfigError(
+            "combat-gam needs a covariate with a smooth effect, but none that is preserved is a "
+            f"number of {LEAST_DISTINCT} or more distinct values; name one (--smooth) or leave the "
+            "method out"
+        )
+    return found
