@@ -26,8 +26,8 @@ from harmonize_kit.flows.judgement import compare, report
 from harmonize_kit.flows.tables import TableInput
 from harmonize_kit.phantom import LESION_LABEL, simulate_head
 from harmonize_kit.provenance import RunRecord
-from harmonize_kit.storage.columns import write_text_table
-from harmonize_kit.storage.images import write_image, write_mask
+from harmonize_kit.storage.columns import read_text_table, write_text_table
+from harmonize_kit.storage.images import read_image, read_mask, write_image, write_mask
 
 BIOLOGY = ("age", "sex", "group")
 PRESERVE = " + ".join(BIOLOGY)
@@ -81,7 +81,7 @@ def demo(
     say(f"3/4  fitting ComBat by site, preserving {PRESERVE}")
     source = TableInput(folder / "features" / "features.csv")
     config = ComBatConfig(site="site", preserve=PRESERVE)
-    fit(source, folder / "model", config, harmonized=folder / "harmonized.csv")
+    model = fit(source, folder / "model", config, harmonized=folder / "harmonized.csv")
     say("4/4  judging raw, harmonized and true features")
     raw = source.read(not_features={"site", *BIOLOGY})
     truth = TableInput(folder / "features_one_scanner" / "features.csv").read()
@@ -102,7 +102,28 @@ def demo(
             COMBAT: f"The same features after ComBat by site, preserving {PRESERVE}.",
             TRUTH: f"The same heads, all on the scanner {heads.reference}: the planted truth.",
         },
+        models={COMBAT: model},
+        table=raw,
+        images=images_of_sites(folder),
+        image_labels=("scanner of the site", "one scanner"),
     )
+
+
+def images_of_sites(folder: Path) -> dict[str, tuple[Volume, Volume]]:
+    """Return the first head of each site, as its own scanner and as the common one shows it."""
+    found: dict[str, tuple[Volume, Volume]] = {}
+    first: dict[str, dict[str, Any]] = {}
+    for row in read_text_table(folder / "cohort.csv").to_pylist():
+        first.setdefault(row["site"], row)
+    for row in first.values():
+        case = str(row["id"])
+        scanned, reference = (
+            read_image(folder / "images" / f"{case}_{name}.nii.gz")
+            for name in ("scanned", "reference")
+        )
+        mask = read_mask(folder / str(row["Mask"]))
+        found[f"{row['site']}, {case}"] = (scanned.with_mask(mask), reference)
+    return found
 
 
 def truth_beside_estimate(

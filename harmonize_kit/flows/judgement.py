@@ -14,24 +14,27 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import pandas as pd
 
-    from harmonize_kit.combat import ComBat
+    from harmonize_kit.combat import SiteTransformer
     from harmonize_kit.config.compare import CompareConfig
     from harmonize_kit.core.harmonizer import Harmonizer
     from harmonize_kit.core.scorecard import Scorecard
     from harmonize_kit.core.table import FeatureTable
+    from harmonize_kit.core.volume import Volume
+    from harmonize_kit.flows.report_material import Model
 
 for _room in ("compare", "report"):
     import_module(f"harmonize_kit.{_room}")
 
 
 def compare(
-    candidates: Mapping[str, FeatureTable | Harmonizer | ComBat],
+    candidates: Mapping[str, FeatureTable | Harmonizer | SiteTransformer],
     *,
     site: str,
     biology: Sequence[str] = (),
     outcome: str | None = None,
     subject: str | None = None,
     table: FeatureTable | None = None,
+    truth: FeatureTable | None = None,
     config: CompareConfig | None = None,
 ) -> Scorecard:
     """Judge how much of the site each candidate leaves, and how much biology it keeps.
@@ -45,16 +48,16 @@ def compare(
     >>> hk.compare({"raw": table, "combat": hk.ComBat(preserve="age")},
     ...            site="site", biology=["age"], table=table)  # doctest: +SKIP
     """
-    from harmonize_kit.combat import ComBat
+    from harmonize_kit.combat import SiteTransformer
     from harmonize_kit.compare.judge import compare as judge
 
     plain = {
-        name: candidate.harmonizer() if isinstance(candidate, ComBat) else candidate
+        name: candidate.harmonizer() if isinstance(candidate, SiteTransformer) else candidate
         for name, candidate in candidates.items()
     }
     return judge(
         plain, site=site, biology=biology, outcome=outcome, subject=subject, table=table,
-        config=config,
+        truth=truth, config=config,
     )  # fmt: skip
 
 
@@ -67,15 +70,28 @@ def report(
     provenance: Mapping[str, Any] | None = None,
     methods: Mapping[str, str] | None = None,
     show_ids: bool = False,
+    models: Mapping[str, Model] | None = None,
+    table: FeatureTable | None = None,
+    images: Mapping[str, tuple[Volume, Volume]] | None = None,
+    image_labels: tuple[str, str] = ("before", "after"),
+    failures: Mapping[str, Mapping[str, int]] | None = None,
 ) -> Path:
     """Write ``report.html``, ``report.json``, ``scores.csv`` and figures; return the page's path.
 
     Case ids stay out of the page unless ``show_ids`` is set, because it is made to be passed on.
-    See :func:`harmonize_kit.report.write.write_report` for the other parameters and errors.
+    Fitted ``models`` by candidate add a section on their shrinkage and, with the ``table`` that is
+    judged, on the range they were trained on; ``images`` by name, each before and after on one
+    grid, a section of slices. See :func:`harmonize_kit.report.write.write_report` and
+    :func:`harmonize_kit.flows.report_material.material_of` for parameters and errors.
+
+    Examples
+    --------
+    >>> hk.report(card, "report", models={"combat": combat}, table=table)  # doctest: +SKIP
     """
+    from harmonize_kit.flows.report_material import material_of
     from harmonize_kit.report.write import write_report
 
     return write_report(
         scorecard, directory, title=title, truth=truth, provenance=provenance, methods=methods,
-        show_ids=show_ids,
+        show_ids=show_ids, material=material_of(models, table, images, failures, image_labels),
     )  # fmt: skip

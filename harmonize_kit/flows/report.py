@@ -8,7 +8,10 @@ from pathlib import Path
 from harmonize_kit.config.compare import CompareConfig
 from harmonize_kit.core.scorecard import Scorecard
 from harmonize_kit.core.table import FeatureTable
+from harmonize_kit.flows.fit import model_digest
 from harmonize_kit.flows.judgement import compare, report
+from harmonize_kit.flows.models import load_fitted
+from harmonize_kit.flows.report_material import failures_beside
 from harmonize_kit.flows.tables import TableInput
 from harmonize_kit.provenance import RunRecord, digest_file
 
@@ -24,16 +27,31 @@ def report_tables(
     config: CompareConfig | None = None,
     title: str = "Site-effect report",
     show_ids: bool = False,
+    models: Mapping[str, Path] | None = None,
 ) -> tuple[Scorecard, Path]:
     """Judge tables side by side and write the report; the first is the state before.
+
+    Parameters
+    ----------
+    tables : mapping of str to TableInput
+    folder : Path
+    site, biology, outcome, subject, config
+        As in :func:`harmonize_kit.compare.judge.compare`.
+    title, show_ids
+        As in :func:`harmonize_kit.report.write.write_report`.
+    models : mapping of str to Path, optional
+        By candidate: saved models whose shrinkage and training range are shown.
 
     Raises
     ------
     TableError, CovariateError, DesignError
         If a table cannot be read, or site and biology cannot be judged; nothing is written.
+    ConfigError, IntegrityError
+        If a model is not there, or was damaged or changed.
     """
     config = config or CompareConfig()
     named = {name for name in (site, *biology, outcome, subject) if name is not None}
+    fitted = {name: load_fitted(path)[0] for name, path in (models or {}).items()}
     read = {name: source.read(not_features=named) for name, source in tables.items()}
     record = RunRecord(
         "report",
@@ -43,6 +61,7 @@ def report_tables(
             "biology": list(biology),
             "outcome": outcome,
             "subject": subject,
+            "models": {name: model_digest(model) for name, model in fitted.items()},
             "compare": config.model_dump(mode="json"),
         },
         {
@@ -57,9 +76,12 @@ def report_tables(
     counts = {"cases": card.about.get("n_cases"), "features": card.about.get("n_features")}
     made = record.finish(**counts)
     methods = {name: told for name, table in read.items() if (told := _how_made(table))}
-    return card, report(
-        card, folder, title=title, provenance=made, methods=methods, show_ids=show_ids
-    )
+    page = report(
+        card, folder, title=title, provenance=made, methods=methods, show_ids=show_ids,
+        models=fitted, table=next(iter(read.values())) if fitted else None,
+        failures=failures_beside({name: source.path for name, source in tables.items()}),
+    )  # fmt: skip
+    return card, page
 
 
 def _how_made(table: FeatureTable) -> str:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
+from harmonize_kit.report.design_table import design_table
 from harmonize_kit.report.tables import Cell, Table, text_cell
 from harmonize_kit.report.text import MISSING, finite, percent, shown
 
 FEW = 10  # below this many cases a site's own mean and variance are hardly known
-_LEFT_OUT_SHOWN = 40
 
 
 def cohort_tables(about: Mapping[str, Any], methods: Mapping[str, str]) -> list[Table]:
@@ -17,9 +17,8 @@ def cohort_tables(about: Mapping[str, Any], methods: Mapping[str, str]) -> list[
     tables = [
         _sites(about),
         _covariates(about),
+        design_table(about),
         _candidates(about, methods),
-        _left_out(about, "left_out_sites", "Sites left out of cross-validation", "Site"),
-        _left_out(about, "left_out_features", "Features left out", "Feature"),
     ]
     return [table for table in tables if table is not None]
 
@@ -104,17 +103,3 @@ def _candidates(about: Mapping[str, Any], methods: Mapping[str, str]) -> Table |
         for name in kinds
     )
     return Table("What is compared", head, rows, kind="prose")
-
-
-def _left_out(about: Mapping[str, Any], key: str, caption: str, noun: str) -> Table | None:
-    reasons = as_mapping(about.get(key))
-    if not reasons:
-        return None
-    head = (noun, "Reason") if any(reasons.values()) else (noun,)
-    rows = tuple(
-        tuple(text_cell(text) for text in pair[: len(head)])
-        for pair in list(reasons.items())[:_LEFT_OUT_SHOWN]
-    )
-    hidden = len(reasons) - len(rows)
-    notes = (f"{hidden} more are listed in report.json.",) if hidden else ()
-    return Table(caption, head, rows, notes=notes, kind="prose")

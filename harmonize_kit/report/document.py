@@ -6,6 +6,7 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
+from dataclasses import asdict
 from typing import Any, cast
 
 import numpy as np
@@ -13,12 +14,18 @@ import pandas as pd
 
 from harmonize_kit.core.scorecard import Scorecard
 from harmonize_kit.report.frames import names
+from harmonize_kit.report.image_table import image_rows
+from harmonize_kit.report.material import Material
 
 SCHEMA = "harmonize-kit/report/1"
 
 
 def document(
-    card: Scorecard, title: str, truth: pd.DataFrame | None, provenance: Mapping[str, Any]
+    card: Scorecard,
+    title: str,
+    truth: pd.DataFrame | None,
+    provenance: Mapping[str, Any],
+    material: Material,
 ) -> str:
     """Return the text of report.json; it holds no case ids.
 
@@ -36,8 +43,21 @@ def document(
             for name, frame in card.features.items()
         },
         "embeddings": {name: _columns(frame) for name, frame in card.embeddings.items()},
+        **_beside(material),
     }
     return json.dumps(plain(content), allow_nan=False, separators=(",", ":")) + "\n"
+
+
+def _beside(material: Material) -> dict[str, Any]:
+    """Return what is shown beside the scores, without the voxels; nothing where there is none."""
+    content: dict[str, Any] = {
+        "shrinkage": [asdict(estimates) for estimates in material.shrinkage],
+        "ranges": [asdict(found) for found in material.ranges],
+        "unseen_sites": dict(material.unseen),
+        "failures": {name: dict(counts) for name, counts in material.failures.items()},
+        "images": image_rows(material.images),
+    }
+    return {key: value for key, value in content.items() if value}
 
 
 def plain(value: Any) -> Any:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 import pandas as pd
 
-from harmonize_kit.report.frames import EFFECT, all_features, by_name, covariates_of
+from harmonize_kit.report.frames import all_features, by_name, statistics_of
 from harmonize_kit.report.tables import Cell, Table, text_cell
 from harmonize_kit.report.text import fixed, shown
 
@@ -24,11 +24,10 @@ def feature_table(features: Mapping[str, pd.DataFrame]) -> Table | None:
     names = all_features(features)
     if not names:
         return None
-    pairs = [("partial_eta_squared", "q")]
-    pairs += [(f"{name}{EFFECT}", f"{name}_q") for name in covariates_of(features)]
+    statistics = statistics_of(features)
     columns = [
-        (by_name(frame, effect), by_name(frame, q))
-        for effect, q in pairs
+        (by_name(frame, statistic.column), by_name(frame, statistic.q))
+        for statistic in statistics
         for frame in features.values()
     ]
     first = columns[0][0]
@@ -38,10 +37,8 @@ def feature_table(features: Mapping[str, pd.DataFrame]) -> Table | None:
         (text_cell(name), *(_cell(effects.get(name), qs.get(name)) for effects, qs in columns))
         for name in kept
     )
-    headings = ["Site effect, partial η²"]
-    headings += [f"Association with {shown(name)}" for name in covariates_of(features)]
-    groups = (("", 1), *((heading, len(features)) for heading in headings))
-    head = ("Feature", *(shown(name) for _ in pairs for name in features))
+    groups = (("", 1), *((statistic.heading, len(features)) for statistic in statistics))
+    head = ("Feature", *(shown(name) for _ in statistics for name in features))
     return Table(
         _caption(len(kept), len(names)), head, rows, groups, _notes(len(kept), names), "numbers"
     )

@@ -3,12 +3,43 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from harmonize_kit.report.text import shown
+
 EFFECT = "_effect"
+_SITE = "partial_eta_squared"
+_LABELS = {_SITE: "Site effect, partial η²"}
+
+
+@dataclass(frozen=True)
+class Statistic:
+    """A column of the per-feature tables, the column of its q value, and its name in words."""
+
+    column: str
+    q: str
+    heading: str
+
+
+def statistics_of(features: Mapping[str, pd.DataFrame]) -> list[Statistic]:
+    """Return the statistics of all candidates: every column that is no p and no q value."""
+    columns = dict.fromkeys(str(column) for frame in features.values() for column in frame.columns)
+    kept = [name for name in columns if name not in ("p", "q") and name[-2:] not in ("_p", "_q")]
+    return [_statistic(name) for name in kept]
+
+
+def _statistic(column: str) -> Statistic:
+    if column == _SITE:
+        return Statistic(column, "q", _LABELS[column])
+    if column.endswith(EFFECT):
+        covariate = column.removesuffix(EFFECT)
+        return Statistic(column, f"{covariate}_q", f"Association with {shown(covariate)}")
+    words = shown(column.replace("_", " "))
+    return Statistic(column, f"{column}_q", _LABELS.get(column, f"{words[:1].upper()}{words[1:]}"))
 
 
 def numbers(frame: pd.DataFrame, column: str) -> NDArray[np.float64]:

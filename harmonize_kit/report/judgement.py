@@ -78,30 +78,43 @@ def _side(found: tuple[float, float], chance: tuple[float, float]) -> Standing:
 
 
 def change(before: Score | None, after: Score | None) -> Change:
-    """Say whether ``after`` is better or worse than ``before``: only if intervals are apart."""
+    """Say whether ``after`` is better or worse than ``before``: only if intervals are apart.
+
+    A metric with an ideal value is better nearer to it, from whichever side.
+    """
     if before is None or after is None or before.interval is None or after.interval is None:
         return Change.UNKNOWN
-    if after.interval[0] > before.interval[1]:
-        return Change.BETTER if after.higher_is_better else Change.WORSE
-    if after.interval[1] < before.interval[0]:
-        return Change.WORSE if after.higher_is_better else Change.BETTER
-    bounds = (*before.interval, *after.interval)
-    return Change.NOT_SHOWN if all(bound == bound for bound in bounds) else Change.UNKNOWN
+    first, second, higher = before.interval, after.interval, after.higher_is_better
+    ideal = metric_of(after).ideal
+    if ideal is not None:
+        first, second, higher = _distance(first, ideal), _distance(second, ideal), False
+    if second[0] > first[1]:
+        return Change.BETTER if higher else Change.WORSE
+    if second[1] < first[0]:
+        return Change.WORSE if higher else Change.BETTER
+    return Change.NOT_SHOWN if all(b == b for b in (*first, *second)) else Change.UNKNOWN
+
+
+def _distance(interval: tuple[float, float], ideal: float) -> tuple[float, float]:
+    """Return the least and the largest distance of an interval's values from the ideal one."""
+    apart = sorted(abs(bound - ideal) for bound in interval)
+    return (0.0 if interval[0] <= ideal <= interval[1] else apart[0], apart[1])
 
 
 def change_against_chance(before: Score | None, after: Score, about: Mapping[str, Any]) -> Change:
     """Say how ``after`` compares with ``before``, where less of the site is better down to chance.
 
-    A site score below chance is neither better nor worse, and coming back from there to chance is
-    no loss.
+    A site score beyond chance, on the side where no site effect lies, is neither better nor worse,
+    and coming back from there to chance is no loss.
     """
     moved = change(before, after)
     if after.family != "site":
         return moved
     where = standing(after, about)
-    if where is Standing.BELOW:
+    beyond = Standing.ABOVE if after.higher_is_better else Standing.BELOW
+    if where is beyond:
         return Change.BELOW
-    back = before is not None and standing(before, about) is Standing.BELOW
+    back = before is not None and standing(before, about) is beyond
     return Change.UNKNOWN if back and where is Standing.NOT_SHOWN else moved
 
 

@@ -2,41 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-
 from harmonize_kit.core.scorecard import Score
-from harmonize_kit.report.text import fixed, fixed_share, percent, significant
-
-
-@dataclass(frozen=True)
-class Metric:
-    """How a metric is named, explained and written.
-
-    Parameters
-    ----------
-    label : str
-        Name in words.
-    meaning : str
-        What it measures, for a reader who meets it first.
-    chance : str
-        What it gives where there is nothing to find.
-    write : callable
-        Turns a value into the text that is shown.
-    level : float, optional
-        Value at chance, where it is the same in every study.
-    """
-
-    label: str
-    meaning: str
-    chance: str
-    write: Callable[[float | None], str] = significant
-    level: float | None = None
-
-
-def _two(value: float | None) -> str:
-    return fixed(value, 2)
-
+from harmonize_kit.report.kept_metrics import KEPT_METRICS
+from harmonize_kit.report.metric import Metric
+from harmonize_kit.report.metric import two_decimals as _two
+from harmonize_kit.report.site_metrics import SITE_METRICS
+from harmonize_kit.report.text import fixed_share, percent
 
 _ACCURACY = (
     "How often a {} classifier names the site of a held-out case from its features, averaged "
@@ -52,18 +23,28 @@ METRICS: dict[str, Metric] = {
         "construction.",
         "near 0, a little above by sampling",
         fixed_share,
+        topic="site_by_feature",
     ),
     "site_significant_fraction": Metric(
         "Features with a site effect",
         "Share of features whose mean differs between sites (false discovery rate, q < 0.05).",
         "0 %",
         percent,
+        topic="site_by_feature",
     ),
     "site_balanced_accuracy_linear": Metric(
-        "Site prediction, linear", _ACCURACY.format("linear"), _ONE_OVER_SITES, _two
+        "Site prediction, linear",
+        _ACCURACY.format("linear"),
+        _ONE_OVER_SITES,
+        _two,
+        topic="site_prediction",
     ),
     "site_balanced_accuracy_nonlinear": Metric(
-        "Site prediction, nonlinear", _ACCURACY.format("nonlinear"), _ONE_OVER_SITES, _two
+        "Site prediction, nonlinear",
+        _ACCURACY.format("nonlinear"),
+        _ONE_OVER_SITES,
+        _two,
+        topic="site_prediction",
     ),
     "association_median": Metric(
         "Median association",
@@ -71,12 +52,14 @@ METRICS: dict[str, Metric] = {
         "constant; the median over features.",
         "near 0, a little above by sampling",
         fixed_share,
+        topic="association",
     ),
     "association_significant_fraction": Metric(
         "Features associated",
         "Share of features associated with the covariate (false discovery rate, q < 0.05).",
         "0 %",
         percent,
+        topic="association",
     ),
     "r2": Metric(
         "R²",
@@ -85,11 +68,13 @@ METRICS: dict[str, Metric] = {
         "0 or below",
         _two,
         0.0,
+        topic="prediction",
     ),
     "mae": Metric(
         "Mean absolute error",
         "Mean distance of prediction and truth in held-out cases, in the unit of the target.",
         "the error of predicting the mean",
+        topic="prediction",
     ),
     "auc": Metric(
         "Area under the ROC curve",
@@ -98,7 +83,10 @@ METRICS: dict[str, Metric] = {
         "0.50",
         _two,
         0.5,
+        topic="prediction",
     ),
+    **SITE_METRICS,
+    **KEPT_METRICS,
 }
 
 
@@ -109,9 +97,10 @@ def metric_of(score: Score) -> Metric:
 
 
 def label_of(score: Score) -> str:
-    """Return the metric in words, with its target where the target is not the site."""
-    label = metric_of(score).label
-    return label if score.family == "site" else f"{label}: {score.target}"
+    """Return the metric in words, with its target where that says more."""
+    metric = metric_of(score)
+    named = score.family != "site" if metric.by_target is None else metric.by_target
+    return f"{metric.label}: {score.target}" if named else metric.label
 
 
 def direction_of(score: Score) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from typing import Any, cast
@@ -14,45 +14,71 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from harmonize_kit.core.scorecard import Scorecard
+from harmonize_kit.report.citations import bibliography
 from harmonize_kit.report.cohort import as_mapping, cohort_tables
-from harmonize_kit.report.drawing.picture import Picture
 from harmonize_kit.report.feature_table import feature_table
-from harmonize_kit.report.methods import citations, methods_text
-from harmonize_kit.report.tables import (
-    Table,
-    comparison_table,
-    meaning_table,
-    score_table,
-    text_cell,
-)
+from harmonize_kit.report.material import Material
+from harmonize_kit.report.methods import methods_text
+from harmonize_kit.report.pictures import Pictures
+from harmonize_kit.report.quality import quality_tables
+from harmonize_kit.report.tables import Table, comparison_table, meaning_table, text_cell
 from harmonize_kit.report.text import counted, shown
+from harmonize_kit.report.training_range import range_tables
 from harmonize_kit.report.truth import truth_table
 from harmonize_kit.report.verdict import cannot_show, verdict
+from harmonize_kit.report.works import Work
 
-_PREDICTIONS = ("r2", "auc", "mae")
 _RECORD_ROWS = 200
 _LONG = 16  # entries of one part of the record before it is folded away
+_SECTIONS = {
+    "verdict": "Verdict",
+    "cohort": "Cohort",
+    "quality": "Data quality",
+    "truth": "Planted truth",
+    "site": "Site effect",
+    "effects": "By feature",
+    "shrinkage": "Shrinkage",
+    "biology": "Biology",
+    "subjects": "Subjects",
+    "controls": "Controls",
+    "ranges": "Training range",
+    "images": "Images",
+    "comparison": "Comparison",
+    "features": "All features",
+    "methods": "Methods",
+    "provenance": "Provenance",
+}
 
 
 @dataclass(frozen=True)
-class Pictures:
-    """The figures of the page by the section they stand in."""
+class Page:
+    """What a page is made of.
 
-    site: tuple[Picture, ...] = ()
-    biology: tuple[Picture, ...] = ()
+    Parameters
+    ----------
+    card : Scorecard
+    title : str
+    pictures : Pictures
+    material : Material
+    works : sequence of Work
+        To be cited.
+    truth : DataFrame, optional
+    provenance : mapping
+    methods : mapping of str to str
+        How each candidate was made, in a sentence.
+    """
 
-    def __iter__(self) -> Iterator[Picture]:
-        return iter((*self.site, *self.biology))
+    card: Scorecard
+    title: str
+    pictures: Pictures
+    material: Material
+    works: Sequence[Work]
+    truth: pd.DataFrame | None
+    provenance: Mapping[str, Any]
+    methods: Mapping[str, str]
 
 
-def render_page(
-    card: Scorecard,
-    title: str,
-    pictures: Pictures,
-    truth: pd.DataFrame | None,
-    provenance: Mapping[str, Any],
-    methods: Mapping[str, str],
-) -> str:
+def render_page(page: Page) -> str:
     """Return report.html."""
     templates = files("harmonize_kit.report") / "templates"
     script = (templates / "script.js").read_text(encoding="utf-8")
@@ -64,31 +90,39 @@ def render_page(
         lstrip_blocks=True,
     )
     environment.filters["shown"] = shown
-    about = card.about
+    card, about, pictures = page.card, page.card.about, page.pictures
+    content: dict[str, Any] = {
+        "verdict": verdict(card),
+        "cohort": cohort_tables(about, page.methods),
+        "quality": quality_tables(about, page.material),
+        "truth": None if page.truth is None else truth_table(page.truth),
+        "ranges": range_tables(page.material),
+        "comparison": comparison_table(card),
+        "features": feature_table(card.features),
+        "methods": methods_text(card, page.methods),
+        "provenance": _record(page.provenance),
+    }
     return environment.get_template("report.html.j2").render(
-        title=title,
+        **content,
+        title=page.title,
         size=_size(card),
         style=Markup((templates / "style.css").read_text(encoding="utf-8")),  # noqa: S704
         script=Markup(script),  # noqa: S704
         policy=_policy(script),
-        verdict=verdict(card),
+        sections=[
+            (key, label)
+            for key, label in _SECTIONS.items()
+            if key in ("verdict", "cohort", "biology", "site") or content.get(key) or pictures[key]
+        ],
         cannot_show=cannot_show(about),
-        cohort=cohort_tables(about, methods),
         warnings=[str(warning) for warning in about.get("warnings") or ()],
         pictures=pictures,
         inline={picture.key: Markup(picture.inline) for picture in pictures},  # noqa: S704
         numbers={picture.key: number for number, picture in enumerate(pictures, start=1)},
-        candidates=[shown(name) for name in card.candidates],
-        site=score_table(card, (s for s in card if s.family == "site"), "What is left of site"),
-        associations=_associations(card),
-        predictions=_predictions(card),
-        comparison=comparison_table(card),
+        any_biology=any(score.family == "biology" for score in card),
         meanings=meaning_table(card),
-        features=feature_table(card.features),
-        truth=None if truth is None else truth_table(truth),
-        methods=methods_text(card, methods),
-        citations=citations(card, methods, provenance),
-        record=_record(provenance),
+        works=page.works,
+        bibliography=bibliography(list(page.works)),
     )
 
 
@@ -107,16 +141,6 @@ def _size(card: Scorecard) -> list[str]:
     counts = [(about.get("n_cases"), "case"), (subjects, "subject"), (len(sites) or None, "site")]
     counts += [(about.get("n_features"), "feature"), (len(card.candidates), "candidate")]
     return [counted(number, noun) for number, noun in counts if isinstance(number, int)]
-
-
-def _associations(card: Scorecard) -> Table | None:
-    chosen = [s for s in card if s.family == "biology" and s.metric not in _PREDICTIONS]
-    return score_table(card, chosen, "Association with biology, feature by feature")
-
-
-def _predictions(card: Scorecard) -> Table | None:
-    chosen = [s for s in card if s.family == "biology" and s.metric in _PREDICTIONS]
-    return score_table(card, chosen, "Prediction of biology from all features")
 
 
 def _record(provenance: Mapping[str, Any]) -> list[Table]:

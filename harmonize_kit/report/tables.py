@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -23,6 +23,10 @@ from harmonize_kit.report.metrics import (
     value_text,
 )
 from harmonize_kit.report.text import MISSING, p_value, shown
+from harmonize_kit.report.topics import by_topic, columns_of
+from harmonize_kit.report.whisker import Whisker, scale_of, whisker_of
+
+_SORTABLE = 8  # rows from which sorting helps
 
 
 @dataclass(frozen=True)
@@ -35,13 +39,26 @@ class Cell:
     tone: str = ""
     sort: str = ""
     number: bool = True
+    whisker: Whisker | None = None
 
 
 @dataclass(frozen=True)
 class Table:
     """A captioned table; the first cell of each row is the row's heading.
 
-    ``groups`` are headings over runs of columns, each with the number of columns it spans.
+    Parameters
+    ----------
+    caption : str
+    head : tuple of str or Cell
+    rows : tuple of tuple of Cell
+    groups : tuple of (str, int)
+        Headings over runs of columns, each with the number of columns it spans.
+    notes : tuple of str
+        Lines below.
+    kind : str
+        Classes of the style sheet.
+    parts : tuple of (str, int)
+        Headings over runs of rows, each with the number of rows; none for one run of all rows.
     """
 
     caption: str
@@ -50,6 +67,23 @@ class Table:
     groups: tuple[tuple[str, int], ...] = ()
     notes: tuple[str, ...] = ()
     kind: str = ""
+    parts: tuple[tuple[str, int], ...] = ()
+
+    @property
+    def classes(self) -> str:
+        """Classes of the style sheet; a long table of one part can be sorted."""
+        long = len(self.rows) >= _SORTABLE and not self.parts
+        return f"{self.kind} sort".strip() if long else self.kind
+
+    @property
+    def bodies(self) -> list[tuple[str, tuple[tuple[Cell, ...], ...]]]:
+        """Heading and rows of each part."""
+        found: list[tuple[str, tuple[tuple[Cell, ...], ...]]] = []
+        start = 0
+        for heading, length in self.parts or (("", len(self.rows)),):
+            found.append((heading, self.rows[start : start + length]))
+            start += length
+        return found
 
 
 def text_cell(text: object) -> Cell:
@@ -57,42 +91,34 @@ def text_cell(text: object) -> Cell:
     return Cell(shown(text), number=False)
 
 
-def score_table(card: Scorecard, scores: Iterable[Score], caption: str) -> Table | None:
-    """Return candidates x metrics with intervals and nulls, None where there is no such score."""
+def metric_table(card: Scorecard, scores: Iterable[Score], caption: str) -> Table | None:
+    """Return metrics x candidates with intervals and nulls, None where there is no such score."""
     chosen = list(scores)
-    targets = list(dict.fromkeys(score.target for score in chosen))
-    columns = sorted(
-        dict.fromkeys((score.metric, score.target) for score in chosen),
-        key=lambda column: targets.index(column[1]),
-    )
-    if not columns:
+    if not chosen:
         return None
     notes = footnotes(chosen)
     by_place = {(score.candidate, score.metric, score.target): score for score in chosen}
-    label = {score.metric: shown(metric_of(score).label) for score in chosen}
-    head = tuple(
-        Cell(label[column[0]], mark=notes.columns.get(column, ""), tone="letter")
-        for column in columns
-    )
+    example = {(score.metric, score.target): score for score in reversed(chosen)}
     rows = tuple(
         (
-            text_cell(name),
+            Cell(
+                shown(label_of(example[column])),
+                (direction_of(example[column]),),
+                mark=notes.columns.get(column, ""),
+                tone="letter",
+                number=False,
+            ),
             *(
                 score_cell(by_place.get((name, *column)), notes.values.get((name, *column), ""))
-                for column in columns
+                for name in card.candidates
             ),
         )
-        for name in card.candidates
+        for column in columns_of(chosen)
     )
     small = "Below each value: its 95 % interval over subjects"
     small += ", then what permutation gives." if any(score.null for score in chosen) else "."
-    groups = () if chosen[0].family == "site" else _by_target(columns)
-    return Table(caption, (Cell("Candidate"), *head), rows, groups, (small, *notes.lines))
-
-
-def _by_target(columns: Iterable[tuple[str, str]]) -> tuple[tuple[str, int], ...]:
-    spans = Counter(target for _, target in columns)
-    return (("", 1), *((shown(target), span) for target, span in spans.items()))
+    head = ("Measure", *(shown(name) for name in card.candidates))
+    return Table(caption, head, rows, (), (small, *notes.lines), "scores")
 
 
 def score_cell(score: Score | None, letters: str = "") -> Cell:
@@ -113,23 +139,30 @@ def _unbroken(text: str) -> str:
 
 def comparison_table(card: Scorecard) -> Table:
     """Return metrics x candidates: each value, and what may be said of it against the first."""
-    columns = list(dict.fromkeys((score.metric, score.target) for score in card))
     first = (card.candidates or [""])[0]
     rows: list[tuple[Cell, ...]] = []
-    for metric, target in columns:
-        before = card.find(first, metric, target)
-        scores = [card.find(name, metric, target) for name in card.candidates]
-        example = next(score for score in scores if score is not None)
-        heading = Cell(shown(label_of(example)), (direction_of(example),), number=False)
-        rows.append((heading, *(_compared(before, score, card) for score in scores)))
+    parts: list[tuple[str, int]] = []
+    for topic, chosen in by_topic(card).items():
+        columns = columns_of(chosen)
+        parts.append((topic.title, len(columns)))
+        for metric, target in columns:
+            scores = [card.find(name, metric, target) for name in card.candidates]
+            example = next(score for score in scores if score is not None)
+            heading = Cell(shown(label_of(example)), (direction_of(example),), number=False)
+            before = card.find(first, metric, target)
+            scale = scale_of(scores)
+            rows.append((heading, *(_compared(before, score, card, scale) for score in scores)))
     notes = (
         f"Better, worse and no difference shown are said against {shown(first)}, and only where "
-        "the 95 % intervals do not overlap; a difference may exist where none is shown.",
+        "the 95 % intervals do not overlap; a difference may exist where none is shown. Lines: "
+        "value and interval on the scale of their row, grey what permutation gives.",
     )
     if any(NO_BETTER in cell.mark for row in rows for cell in row):
         notes += (f"{BELOW_CHANCE.capitalize()}.",)
     head = ("Metric", *(shown(name) for name in card.candidates))
-    return Table("Every metric for every candidate", head, tuple(rows), (), notes, "compare")
+    return Table(
+        "Every metric for every candidate", head, tuple(rows), (), notes, "compare", tuple(parts)
+    )
 
 
 _WORDS = {
@@ -141,14 +174,21 @@ _WORDS = {
 }
 
 
-def _compared(before: Score | None, score: Score | None, card: Scorecard) -> Cell:
+def _compared(
+    before: Score | None, score: Score | None, card: Scorecard, scale: tuple[float, float] | None
+) -> Cell:
     if score is None:
         return Cell(MISSING)
     below = (_unbroken(interval_text(score)),) if score.interval else ()
     moved = change_against_chance(before, score, card.about)
     if score.candidate == card.candidates[0] and moved is not Change.BELOW:
         moved = Change.UNKNOWN
-    return Cell(value_text(score), below, *_WORDS[moved])
+    drawn = None if scale is None else whisker_of(score, *scale)
+    return Cell(value_text(score), below, *_WORDS[moved], sort=_sort(score.value), whisker=drawn)
+
+
+def _sort(value: float) -> str:
+    return f"{value:.6g}" if math.isfinite(value) else ""
 
 
 def meaning_table(card: Scorecard) -> Table:

@@ -22,6 +22,15 @@ from harmonize_kit.report.judgement import (
     standing,
     strongest,
 )
+from harmonize_kit.report.lead import (
+    KEPT,
+    LOST,
+    SILENT,
+    STRONGER,
+    biology_lead,
+    feature_lead,
+    site_lead,
+)
 from harmonize_kit.report.metrics import interval_text, metric_of, null_band_text, value_text
 from harmonize_kit.report.text import counted, listed, shown
 
@@ -40,11 +49,14 @@ class Answer:
         The sentence on the first candidate.
     after : tuple of (str, str)
         Name and sentence of each other candidate.
+    lead : str
+        The answer for all candidates in one plain sentence.
     """
 
     question: str
     before: str
     after: tuple[tuple[str, str], ...] = ()
+    lead: str = ""
 
 
 def verdict(card: Scorecard) -> list[Answer]:
@@ -78,7 +90,10 @@ def _site(card: Scorecard) -> Answer | None:
             score, where = strongest(found[name], card.about)
             against = _against(before, score, card)
             after.append((name, f"{_accuracy(score, card.about)}: {_SITE[where]}{against}."))
-    return Answer("Can the site still be told from the features?", sentence, tuple(after))
+    lead = site_lead(
+        [strongest(scores, card.about)[0] for scores in found.values() if scores], card
+    )
+    return Answer("Can the site still be told from the features?", sentence, tuple(after), lead)
 
 
 _SITE = {
@@ -134,7 +149,9 @@ def _features(card: Scorecard) -> Answer | None:
         score = card.find(name, "site_partial_eta_squared_median")
         if score is not None:
             after.append((name, f"{_share(card, score)}{_against(before, score, card)}."))
-    return Answer("How much of each feature goes with site?", sentence, tuple(after))
+    shares = [card.find(name, "site_partial_eta_squared_median") for name in card.candidates]
+    lead = feature_lead([score for score in shares if score is not None], card)
+    return Answer("How much of each feature goes with site?", sentence, tuple(after), lead)
 
 
 def _share(card: Scorecard, score: Score) -> str:
@@ -165,7 +182,8 @@ def _biology(card: Scorecard) -> Answer | None:
     values = listed([_measured(score, card.about) for score in known], 6)
     sentence = f"In {shown(first)}, the features show {values}."
     after = tuple((name, _kept(card, start, name)) for name in others)
-    return Answer("Is the biology kept?", sentence, after)
+    fates = {name: _fates(card, start, name) for name in others}
+    return Answer("Is the biology kept?", sentence, after, biology_lead(fates))
 
 
 def _primary(card: Scorecard, name: str, target: str) -> Score | None:
@@ -182,6 +200,16 @@ def _measured(score: Score, about: Mapping[str, Any]) -> str:
     told += [where.value] if where in _SILENT else []
     inside = f" ({', '.join(told)})" if told else ""
     return f"{shown(score.target)} with {_WHAT[score.metric]} {value_text(score)}{inside}"
+
+
+def _fates(card: Scorecard, start: Mapping[str, Score | None], name: str) -> dict[str, str]:
+    """Return what became of each target in a candidate."""
+    fates: dict[str, str] = {}
+    for target, before in start.items():
+        after = card.find(name, before.metric, target) if before is not None else None
+        if before is not None and after is not None:
+            fates[shown(target)] = _fate(before, after, card.about)
+    return fates
 
 
 def _kept(card: Scorecard, start: Mapping[str, Score | None], name: str) -> str:
@@ -202,10 +230,6 @@ def _kept(card: Scorecard, start: Mapping[str, Score | None], name: str) -> str:
 def _fate(before: Score, after: Score, about: Mapping[str, Any]) -> str:
     moved = change(before, after)
     if standing(before, about) in _SILENT and standing(after, about) in _SILENT:
-        return "not detected before or after"
-    said = {
-        Change.BETTER: "stronger than before (a gain or an artefact)",
-        Change.WORSE: "lost in part or whole",
-        Change.NOT_SHOWN: "no loss shown",
-    }
+        return SILENT
+    said = {Change.BETTER: STRONGER, Change.WORSE: LOST, Change.NOT_SHOWN: KEPT}
     return said.get(moved, "not judged (no interval)")

@@ -5,17 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pandas as pd
 
 from harmonize_kit.core.scorecard import Scorecard
 from harmonize_kit.errors import InputError
-
-if TYPE_CHECKING:
-    from harmonize_kit.report.page import Pictures
-
-_ASSOCIATION_POINTS = 5000  # over the figures of all covariates
+from harmonize_kit.report.material import Material
 
 
 def write_report(
@@ -27,8 +23,9 @@ def write_report(
     provenance: Mapping[str, Any] | None = None,
     methods: Mapping[str, str] | None = None,
     show_ids: bool = False,
+    material: Material | None = None,
 ) -> Path:
-    """Write ``report.html``, ``report.json``, ``scores.csv`` and ``figures/*.svg``.
+    """Write ``report.html``, ``report.json``, ``scores.csv``, BibTeX and ``figures/*.svg``.
 
     Parameters
     ----------
@@ -46,6 +43,8 @@ def write_report(
         How each candidate was made, in a sentence.
     show_ids : bool
         Whether case ids appear as hover text of the principal components, their only place.
+    material : Material, optional
+        What is shown beside the scores: models, training ranges, exclusions, images.
 
     Returns
     -------
@@ -59,8 +58,10 @@ def write_report(
     TableError
         If ``truth`` lacks a column.
     """
+    from harmonize_kit.report.citations import bibliography, citations
     from harmonize_kit.report.document import document
-    from harmonize_kit.report.page import render_page
+    from harmonize_kit.report.page import Page, render_page
+    from harmonize_kit.report.pictures import draw_pictures
     from harmonize_kit.report.truth import check_truth
 
     if not scorecard.scores:
@@ -71,49 +72,20 @@ def write_report(
     if truth is not None:
         check_truth(truth)
     record, made = dict(provenance or {}), dict(methods or {})
-    pictures = _draw(scorecard, show_ids)
-    page = render_page(scorecard, title, pictures, truth, record, made)
-    numbers = document(scorecard, title, truth, record)
+    beside = material or Material()
+    pictures = draw_pictures(scorecard, beside, show_ids)
+    works = citations(scorecard, made, record)
+    page = render_page(Page(scorecard, title, pictures, beside, works, truth, record, made))
+    numbers = document(scorecard, title, truth, record, beside)
 
     target = Path(directory)
     (target / "figures").mkdir(parents=True, exist_ok=True)
     for picture in pictures:
         _write(target / "figures" / f"{picture.key}.svg", picture.standalone)
+    _write(target / "references.bib", bibliography(works))
     _write(target / "scores.csv", scorecard.to_frame().to_csv(index=False))
     _write(target / "report.json", numbers)
     return _write(target / "report.html", page)
-
-
-def _draw(card: Scorecard, show_ids: bool) -> Pictures:
-    from harmonize_kit.report.drawing.before_after import SITE, association, draw_before_after
-    from harmonize_kit.report.drawing.embedding import draw_embedding
-    from harmonize_kit.report.drawing.prediction import draw_site_prediction
-    from harmonize_kit.report.frames import covariates_of
-    from harmonize_kit.report.page import Pictures
-
-    first, features = card.candidates[0], _in_order(card)
-    if first not in features:  # then nothing is known of the state before
-        features = {}
-    covariates = covariates_of(features)
-    limit = min(3000, _ASSOCIATION_POINTS // max(1, len(covariates)))
-    site = (
-        draw_site_prediction(card),
-        draw_embedding(card.embeddings, card.about, show_ids),
-        draw_before_after(features, SITE),
-    )
-    biology = (
-        draw_before_after(features, association(name, number), limit)
-        for number, name in enumerate(covariates, start=1)
-    )
-    return Pictures(
-        tuple(picture for picture in site if picture is not None),
-        tuple(picture for picture in biology if picture is not None),
-    )
-
-
-def _in_order(card: Scorecard) -> dict[str, pd.DataFrame]:
-    """Return the per-feature tables in the order of the candidates, whatever order they came in."""
-    return {name: card.features[name] for name in card.candidates if name in card.features}
 
 
 def _write(path: Path, text: str) -> Path:

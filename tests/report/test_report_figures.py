@@ -95,7 +95,7 @@ def test_hostile_names_leave_svg_well_formed(make_scorecard, hostile, tmp_path):
     card = make_scorecard(hostile[:2], sites=hostile, covariates=hostile[7:], features=hostile)
     write_report(card, tmp_path)
     figures = list(tmp_path.glob("figures/*.svg"))
-    assert len(figures) == 4
+    assert len(figures) == 7
     for path in figures:
         root = ET.fromstring(path.read_text(encoding="utf-8"))
         assert {element.tag for element in root.iter()} <= {
@@ -118,9 +118,18 @@ def test_many_sites_with_long_names(make_scorecard):
     card = make_scorecard(sites=sites, n_cases=140)
     picture = draw_embedding(card.embeddings, card.about, show_ids=False)
     assert picture is not None
-    assert set(titles(picture.inline)) == set(sites)
+    together = re.findall(r"<g [^>]*><title>([^<]*)</title>", picture.inline)
+    assert {*together, *titles(picture.inline)} == set(sites)
     assert "and 22 more" in picture.inline
     assert len(picture.table.rows) == 70
+
+
+def test_what_points_have_in_common_is_said_once(card):
+    picture = draw_embedding(card.embeddings, card.about, show_ids=False)
+    assert picture is not None
+    assert titles(picture.inline) == []
+    together = re.findall(r"<g [^>]*><title>([^<]*)</title>", picture.inline)
+    assert set(together) == set(card.about["sites"])
 
 
 def test_letters_the_measuring_font_lacks_make_no_noise(make_scorecard):

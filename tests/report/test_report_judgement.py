@@ -232,3 +232,15 @@ def test_share_of_site_is_held_against_its_null():
 def test_limits_name_the_size_where_it_is_known():
     assert "200 cases from 4 sites" in cannot_show(ABOUT)
     assert "cannot show that no site effect is left" in cannot_show({})
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [(0.9, Change.BELOW), (0.75, Change.BETTER), (0.55, Change.BETTER), (0.28, Change.NOT_SHOWN)],
+)
+def test_where_more_is_less_of_the_site_chance_lies_above(value, expected):
+    """Cases that mix better than exchanged ones are no better mixed."""
+    null = Null(0.75, 0.7, 0.8, 0.01)
+    before = Score("raw", "site", "site_ilisi", "site", 0.3, True, (0.25, 0.35), null)
+    after = replace(before, candidate="x", value=value, interval=(value - 0.04, value + 0.04))
+    assert change_against_chance(before, after, ABOUT) is expected

@@ -11,9 +11,11 @@ import pytest
 
 from harmonize_kit.core.scorecard import Score, Scorecard
 from harmonize_kit.report import write_report
+from harmonize_kit.report.citations import citations
 from harmonize_kit.report.cohort import cohort_tables
 from harmonize_kit.report.footnotes import footnotes
-from harmonize_kit.report.methods import citations
+from harmonize_kit.report.material import Material
+from harmonize_kit.report.quality import quality_tables
 from harmonize_kit.report.text import MISSING
 
 VOID = {"meta", "input", "img", "br", "link", "col"}
@@ -105,7 +107,9 @@ def test_headings_do_not_skip_levels(page):
 def test_tables_are_named_and_their_headings_scoped(page):
     assert len(page.all("caption")) == len(page.all("table")) > 5
     assert all(caption.strip() for caption in page.texts("caption"))
-    assert {attrs.get("scope") for attrs in page.all("th")} <= {"row", "col", "colgroup"}
+    assert {attrs.get("scope") for attrs in page.all("th")} <= {
+        "row", "col", "colgroup", "rowgroup",
+    }  # fmt: skip
     assert len(page.all("thead")) == len(page.all("table"))
 
 
@@ -122,10 +126,14 @@ def test_ids_are_unique_and_every_reference_lands(page):
 
 
 def test_figures_are_images_with_a_name_and_their_numbers(page):
-    pictures = page.all("svg")
+    drawn = page.all("svg")
+    pictures = [svg for svg in drawn if svg.get("class") != "whisker"]
+    assert len(pictures) < len(drawn)
+    assert all(svg["aria-hidden"] == "true" for svg in drawn if svg not in pictures)
     assert all(svg["role"] == "img" and svg["aria-labelledby"] for svg in pictures)
     assert len(pictures) == len(page.all("figure")) == len(page.all("figcaption"))
-    assert len(page.all("details")) == len(page.all("summary")) == len(pictures)
+    assert len(page.all("details")) == len(page.all("summary")) > len(pictures)
+    assert sum("Numbers of figure" in text for text in page.texts("summary")) == len(pictures)
 
 
 def test_policy_names_the_one_script(page):
@@ -143,11 +151,12 @@ def test_policy_names_the_one_script(page):
 
 
 def test_nothing_comes_from_elsewhere(page):
-    loading = {"src", "srcset", "action", "data", "poster", "background"}
+    loading = {"srcset", "action", "data", "poster", "background"}
     for tag, attrs in page.elements:
-        assert tag not in {"img", "iframe", "object", "embed", "link", "base", "form"}
+        assert tag not in {"iframe", "object", "embed", "link", "base", "form"}
         assert not loading & attrs.keys()
         assert attrs.get("href", "#").startswith("#")
+        assert attrs.get("src", "data:image/webp;").startswith("data:image/webp;")
         assert not [name for name in attrs if name.startswith("on")]
     (style,) = page.texts("style")
     assert "url(" not in style
@@ -190,8 +199,10 @@ def test_sections_of_a_full_report(reports):
     assert sections == [
         "verdict",
         "cohort",
+        "quality",
         "truth",
         "site",
+        "effects",
         "biology",
         "comparison",
         "features",
@@ -307,14 +318,15 @@ def test_cohort_as_the_comparison_describes_it():
         ("group", "binary, outcome", "patient, control"),
         ("person", "subject", ""),
     ]
-    assert tables["Sites left out of cross-validation"].head == ("Site",)
+    left_out = {table.caption: table for table in quality_tables(about, Material())}
+    assert left_out["Sites left out of cross-validation"].head == ("Site",)
     assert tables["What is compared"].head == ("Candidate", "Kind")
-    assert cohort_tables({}, {}) == []
+    assert cohort_tables({}, {}) == quality_tables({}, Material()) == []
 
 
 def test_long_parts_of_the_record_are_folded(make_scorecard, tmp_path):
     record = {"command": "report", "configuration": {f"option{n}": n for n in range(30)}}
     card = Scorecard(make_scorecard(covariates=()).scores[:1])
     page = Page(write_report(card, tmp_path, provenance=record).read_text())
-    assert page.texts("summary") == ["configuration, 30 entries"]
+    assert page.texts("summary")[-1] == "configuration, 30 entries"
     assert page.texts("caption")[-2:] == ["How this report was made", "configuration"]

@@ -1,4 +1,5 @@
 import math
+from pathlib import Path
 
 import pytest
 
@@ -95,4 +96,10 @@ def test_every_metric_says_what_it_is_and_what_chance_gives():
         "auc",
     }
     assert promised <= METRICS.keys()
-    assert all(metric.meaning and metric.chance for metric in METRICS.values())
+    assert all(metric.label and metric.meaning for metric in METRICS.values())
+    assert all(METRICS[name].chance for name in promised)
+
+
+def test_the_guide_names_every_metric():
+    guide = (Path(__file__).parents[2] / "docs" / "report.md").read_text(encoding="utf-8")
+    assert [name for name in METRICS if f"`{name}`" not in guide] == []

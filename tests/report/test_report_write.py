@@ -35,6 +35,10 @@ def test_files(written):
         "report.html",
         "report.json",
         "scores.csv",
+        "references.bib",
+        "figures/scores_association.svg",
+        "figures/scores_prediction.svg",
+        "figures/scores_site_by_feature.svg",
         "figures/site_prediction.svg",
         "figures/embedding.svg",
         "figures/site_effect.svg",
@@ -114,7 +118,10 @@ def test_case_ids_are_hover_text_only_where_asked_for(make_scorecard, tmp_path):
 
 def test_one_candidate_has_no_before_and_after(make_scorecard, tmp_path):
     write_report(make_scorecard(candidates=("raw",)), tmp_path)
-    assert {path.stem for path in tmp_path.glob("figures/*")} == {"embedding", "site_prediction"}
+    assert {path.stem for path in tmp_path.glob("figures/*")} == {
+        "embedding", "site_prediction", "scores_association", "scores_prediction",
+        "scores_site_by_feature",
+    }  # fmt: skip
 
 
 def test_scores_alone_make_a_report(bare, tmp_path):

@@ -10,15 +10,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from harmonize_kit.report.drawing.marks import (
-    draw_identity,
-    draw_legend,
-    draw_points,
-    draw_zero,
-    name_panel,
-    new_panels,
-    point_key,
-)
+from harmonize_kit.report.drawing.keys import draw_legend, point_key
+from harmonize_kit.report.drawing.marks import draw_identity, draw_points, draw_zero
+from harmonize_kit.report.drawing.panels import name_panel, new_panels
 from harmonize_kit.report.drawing.picture import Picture, finish, thinned
 from harmonize_kit.report.drawing.style import BLUE, VERMILLION, styled
 from harmonize_kit.report.frames import EFFECT, by_name

@@ -12,13 +12,9 @@ import pandas as pd
 from matplotlib.artist import Artist
 from numpy.typing import NDArray
 
-from harmonize_kit.report.drawing.marks import (
-    draw_legend,
-    draw_points,
-    name_panel,
-    new_panels,
-    point_key,
-)
+from harmonize_kit.report.drawing.keys import draw_legend, point_key
+from harmonize_kit.report.drawing.marks import draw_points
+from harmonize_kit.report.drawing.panels import name_panel, new_panels
 from harmonize_kit.report.drawing.picture import Picture, finish, thinned
 from harmonize_kit.report.drawing.style import site_style, styled
 from harmonize_kit.report.frames import names, numbers, texts

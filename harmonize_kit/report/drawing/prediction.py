@@ -9,25 +9,17 @@ import numpy as np
 from matplotlib.artist import Artist
 
 from harmonize_kit.core.scorecard import Score, Scorecard
-from harmonize_kit.report.drawing.marks import (
-    band_key,
-    bar_key,
-    draw_band,
-    draw_bar,
-    draw_legend,
-    draw_level,
-    draw_points,
-    level_key,
-    new_figure,
-)
+from harmonize_kit.report.drawing.keys import band_key, bar_key, draw_legend, level_key
+from harmonize_kit.report.drawing.marks import draw_band, draw_bar, draw_level, draw_points
+from harmonize_kit.report.drawing.panels import new_figure
 from harmonize_kit.report.drawing.picture import Picture, finish
 from harmonize_kit.report.drawing.style import BLUE, INK, QUIET, VERMILLION, styled
 from harmonize_kit.report.judgement import BELOW_CHANCE, Standing, chance_level
 from harmonize_kit.report.metrics import interval_text, metric_of, value_text
-from harmonize_kit.report.tables import score_table
+from harmonize_kit.report.tables import metric_table
 from harmonize_kit.report.text import shown
 
-_PREFIX = "site_balanced_accuracy"
+SITE_PREDICTION = "site_balanced_accuracy"
 _LOOKS = ((BLUE, "o"), (VERMILLION, "s"), (QUIET, "D"))
 _TITLE = "How well the site is predicted from the features"
 _CAPTION = (
@@ -40,13 +32,15 @@ _CAPTION = (
 def draw_site_prediction(card: Scorecard) -> Picture | None:
     """Return the picture, None where no classifier was tried."""
     scores = [
-        score for score in card if score.metric.startswith(_PREFIX) and score.value == score.value
+        score
+        for score in card
+        if score.metric.startswith(SITE_PREDICTION) and score.value == score.value
     ]
     metrics = list(dict.fromkeys(score.metric for score in scores))[: len(_LOOKS)]
     candidates = [
         name for name in card.candidates if any(score.candidate == name for score in scores)
     ]
-    table = score_table(card, scores, "Site prediction")
+    table = metric_table(card, scores, "Site prediction")
     if table is None or not metrics:
         return None
     hover: dict[str, list[str]] = {}

@@ -16,6 +16,8 @@ import matplotlib as mpl
 INK, QUIET, LINE, PAPER = "#1b1d21", "#5c6068", "#d5d8dd", "#fefdfc"
 VARIABLES = {INK: "var(--ink)", QUIET: "var(--quiet)", LINE: "var(--line)", PAPER: "var(--paper)"}
 
+DASHES = (0, (4, 3))
+
 # Okabe & Ito, Color Universal Design (2008), most distinct first; black follows the ink.
 BLUE, VERMILLION, GREEN, YELLOW = "#0072b2", "#d55e00", "#009e73", "#f0e442"
 PALETTE = (BLUE, "#e69f00", GREEN, "#cc79a7", "#56b4e9", VERMILLION, YELLOW, INK)
@@ -58,6 +60,14 @@ _SETTINGS: dict[str, Any] = {
 }
 
 _ALL_SETTINGS: dict[str, Any] = {**mpl.rcParamsDefault, **_SETTINGS}
+
+
+def opacity(share: float) -> float:
+    """Return how opaque a colour is that stands for ``share`` (0 to 1) of the largest value.
+
+    Opacity instead of paler colours lets one figure stand on white and on black.
+    """
+    return 0.05 + 0.95 * share
 
 
 @contextmanager

@@ -23,10 +23,13 @@ _ROUND_JOIN = "stroke-linejoin: round; stroke-linecap: butt"  # of matplotlib's 
 
 
 def write_svg(figure: Figure) -> str:
-    """Return the figure as matplotlib writes it, without date or version."""
+    """Return the figure as matplotlib writes it, without date or version.
+
+    The canvas is asked directly: ``savefig`` would draw everything twice, once for the layout.
+    """
     stream = io.StringIO()
     nothing = dict.fromkeys(("Date", "Creator", "Format", "Type"))
-    cast(Any, figure).savefig(stream, format="svg", metadata=nothing)
+    cast(Any, figure.canvas).print_svg(stream, metadata=nothing)
     return stream.getvalue()
 
 
@@ -111,15 +114,21 @@ def _local(element: ET.Element) -> str:
 
 
 def _name_points(group: ET.Element, names: Sequence[str]) -> None:
-    """Give each point its hover text, and their common style to the group instead."""
+    """Give points their hover text; what they have in common goes to their group instead."""
     holder = next(
         (part for part in group.iter() if part.find(f"{{{_SVG}}}use") is not None), ET.Element("g")
     )
     points = holder.findall(f"{{{_SVG}}}use")
     if len(points) != len(names):
         raise AssertionError(f"{len(names)} points were drawn, {len(points)} are in the figure")
-    for point, name in zip(points, names, strict=True):
+    for point in points:
         holder.set("style", point.attrib.pop("style", ""))
+    if len(set(names)) == 1 and len(names) > 1:  # said once, for all of them
+        title = ET.Element(f"{{{_SVG}}}title")
+        title.text = names[0]
+        holder.insert(0, title)
+        return
+    for point, name in zip(points, names, strict=True):
         ET.SubElement(point, f"{{{_SVG}}}title").text = name
 
 

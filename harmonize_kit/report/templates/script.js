@@ -1,13 +1,12 @@
 "use strict";
 
-// The page reads well without this: it lets the feature table be sorted and filtered, and opens
-// the numbers behind the figures for printing.
+// The page reads well without this: it lets tables be sorted and filtered, and opens what is
+// folded for printing.
 (function () {
-  const table = document.querySelector("#feature-table table");
-  if (table) {
-    sortable(table);
-    filterable(table);
-  }
+  for (const table of document.querySelectorAll("table.sort")) sortable(table);
+  for (const line of document.querySelectorAll(".filter:not(.choose)")) filterable(line);
+  for (const line of document.querySelectorAll(".choose")) choosable(line);
+
   const closed = [];
   window.addEventListener("beforeprint", function () {
     for (const part of document.querySelectorAll("details:not([open])")) {
@@ -24,46 +23,79 @@
     Array.from(headings).forEach(function (heading, column) {
       const button = document.createElement("button");
       button.type = "button";
-      button.textContent = heading.textContent;
+      button.append(...heading.childNodes);
       heading.replaceChildren(button);
       button.addEventListener("click", function () {
         const falling = heading.getAttribute("aria-sort") === "ascending" ||
           (column > 0 && !heading.hasAttribute("aria-sort"));
         for (const other of headings) other.removeAttribute("aria-sort");
         heading.setAttribute("aria-sort", falling ? "descending" : "ascending");
-        order(table.tBodies[0], column, falling);
+        order(table.tBodies[0], column, falling ? -1 : 1);
       });
     });
   }
 
   // Rows without a number stay at the end whichever way the others run.
-  function order(body, column, falling) {
+  function order(body, column, way) {
     const rows = Array.from(body.rows, function (row) {
       const cell = row.cells[column];
-      return { row: row, key: column ? parseFloat(cell.dataset.v) : cell.textContent };
+      return { row: row, number: parseFloat(cell.dataset.v), text: cell.textContent };
     });
+    const numbers = rows.some(function (item) { return !isNaN(item.number); });
     rows.sort(function (a, b) {
-      if (!column) return (falling ? -1 : 1) * a.key.localeCompare(b.key);
-      if (isNaN(a.key) || isNaN(b.key)) return isNaN(a.key) - isNaN(b.key);
-      return falling ? b.key - a.key : a.key - b.key;
+      if (!numbers) return way * a.text.localeCompare(b.text, undefined, { numeric: true });
+      if (isNaN(a.number) || isNaN(b.number)) return isNaN(a.number) - isNaN(b.number);
+      return way * (a.number - b.number);
     });
     body.append(...rows.map(function (item) { return item.row; }));
   }
 
-  function filterable(table) {
-    const field = document.getElementById("filter");
-    const count = document.getElementById("count");
-    const rows = Array.from(table.tBodies[0].rows);
+  // One group of columns is shown at a time; the first column stays.
+  function choosable(line) {
+    const field = line.querySelector("select");
+    const table = document.querySelector("#" + line.dataset.for + " table");
+    const [groups, names] = table.tHead.rows;
+    function apply() {
+      const chosen = parseInt(field.value, 10);
+      let start = 0;
+      Array.from(groups.cells).forEach(function (group, number) {
+        const hidden = number > 0 && chosen > 0 && number !== chosen;
+        group.hidden = hidden;
+        for (const row of [names, ...table.tBodies[0].rows]) {
+          for (let place = start; place < start + group.colSpan; place++) {
+            row.cells[place].hidden = hidden;
+          }
+        }
+        start += group.colSpan;
+      });
+    }
+    line.hidden = false;
+    field.addEventListener("change", apply);
+    apply();
+  }
+
+  function filterable(line) {
+    const field = line.querySelector("input");
+    const count = line.querySelector("output");
+    const bodies = document.querySelectorAll("#" + line.dataset.for + " tbody");
     function apply() {
       const wanted = field.value.trim().toLowerCase();
       let shown = 0;
-      for (const row of rows) {
-        row.hidden = !row.cells[0].textContent.toLowerCase().includes(wanted);
-        shown += row.hidden ? 0 : 1;
+      let all = 0;
+      for (const body of bodies) {
+        const rows = body.querySelectorAll("tr:not(.part)");
+        let here = 0;
+        for (const row of rows) {
+          row.hidden = !row.cells[0].textContent.toLowerCase().includes(wanted);
+          here += row.hidden ? 0 : 1;
+        }
+        body.hidden = here === 0;
+        shown += here;
+        all += rows.length;
       }
-      count.textContent = shown + " of " + rows.length + " shown";
+      count.textContent = shown + " of " + all + " shown";
     }
-    field.closest("p").hidden = false;
+    line.hidden = false;
     field.addEventListener("input", apply);
     apply();
   }
