@@ -15,7 +15,13 @@ from harmonize_kit_cli.table_options import columns_of
 @click.option(
     "-o", "--output", required=True, type=click.Path(path_type=Path), help="Model folder."
 )
-@click.option("--features", metavar="NAMES", help="Names of the features, in order: f1,f2.")
+@click.option(
+    "--features",
+    multiple=True,
+    metavar="NAMES|GLOB",
+    help="Names of the features, in order (f1,f2); with --table, which of its columns they are "
+    "(repeatable).",
+)
 @click.option(
     "--table",
     type=click.Path(path_type=Path),
@@ -41,7 +47,7 @@ def import_model(
     console: Console,
     file: Path,
     output: Path,
-    features: str | None,
+    features: tuple[str, ...],
     table: Path | None,
     not_features: str | None,
     covariates: str | None,
@@ -55,18 +61,21 @@ def import_model(
     \b
     Examples:
       harmonize-kit import-model nh_model.pkl -o model --table features.csv
+      harmonize-kit import-model nh_model.pkl -o model --table all.csv --features '*_thickness'
       harmonize-kit import-model nh_model.pkl -o model --features volume,thickness --site scanner
     """
     from harmonize_kit.flows.import_model import import_model as run_import
     from harmonize_kit.flows.tables import TableInput
 
-    if features is not None and table is not None:
-        raise click.UsageError("name the features by --features or by --table, not by both")
-    source = TableInput(table, not_features=columns_of(not_features)) if table else None
+    source = names = None
+    if table is not None:
+        source = TableInput(table, features=features, not_features=columns_of(not_features))
+    elif features:
+        names = columns_of(",".join(features))
     fitted = run_import(
         file,
         output,
-        features=columns_of(features) or None,
+        features=names,
         table=source,
         covariates=columns_of(covariates) or None,
         site=site,

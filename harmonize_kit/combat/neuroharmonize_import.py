@@ -148,9 +148,7 @@ def _design(
     if not (low < high).all() or max(-low.min(initial=0), high.max(initial=0)) > LARGEST:
         raise IntegrityError(f"{source}: a covariate of the design does not vary, or is not finite")
     if not terms:
-        # What was rounded to float32 may lie just inside of the value it stands for.
-        low = np.nextafter(low.astype(np.float32), np.float32(-np.inf)).astype(np.float64)
-        high = np.nextafter(high.astype(np.float32), np.float32(np.inf)).astype(np.float64)
+        low, high = _before_rounding(low, -np.inf), _before_rounding(high, np.inf)
     ranges = {name: (float(low[j]), float(high[j])) for j, name in enumerate(straight)}
     ranges |= {term.name: (term.lower, term.upper) for term in terms}
     names = (*straight, *(name for term in terms for name in term.names))
@@ -178,3 +176,12 @@ def _smooth_terms(model: ModelDictionary, names: tuple[str, ...]) -> tuple[Smoot
         inner = (knots[order:-order] - lower) / (upper - lower)
         terms.append(SmoothTerm(name, lower, upper, inner, np.zeros(len(inner) + DEGREE)))
     return tuple(terms)
+
+
+def _before_rounding(bound: Array, outward: float) -> Array:
+    """Return a bound that holds the values it stands for, which were rounded to float32.
+
+    A whole number stands for itself.
+    """
+    beyond = np.nextafter(bound.astype(np.float32), np.float32(outward)).astype(np.float64)
+    return np.where(bound == np.rint(bound), bound, beyond)

@@ -56,7 +56,8 @@ def resampled_site_auc(scores: Floats, site: Ints, weights: Floats) -> Floats:
 
     By DeLong's structural components (DeLong et al. 1988, Biometrics 44:837): the share of others
     that each case of a site outranks, and the share of the site that outranks each other. To first
-    order the area of a sample is the mean of the one plus the mean of the other, less the area.
+    order the area of a sample is the mean of the one plus the mean of the other, less the area;
+    where that leaves [0, 1], as it may with few cases, the bound is taken.
 
     Parameters
     ----------
@@ -72,7 +73,7 @@ def resampled_site_auc(scores: Floats, site: Ints, weights: Floats) -> Floats:
         won = (ranks[here] - _ranks(scores[here, column])) / max(int(np.sum(~here)), 1)
         lost = (ranks[~here] - _ranks(scores[~here, column])) / int(np.sum(here))
         total += _mean(won, weights[:, here]) + _mean(1 - lost, weights[:, ~here]) - won.mean()
-    return total / len(codes)
+    return np.clip(total / len(codes), 0.0, 1.0)
 
 
 def _ranks(values: Floats) -> Floats:

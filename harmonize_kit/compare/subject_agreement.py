@@ -137,6 +137,8 @@ def within_subject_share(values: Floats, subject: Ints, weights: Floats | None =
     uneven = (drawn @ size**2)[:, None] / np.maximum(cases, 1)
     typical = (cases - uneven) / np.maximum(people - 1, 1)
     error = drawn @ within / np.maximum(cases - people, 1)
+    # A single subject has nobody to differ from: all variance lies within it.
+    typical[typical <= 0] = 1.0
     level = np.maximum((between / np.maximum(people - 1, 1) - error) / typical, 0.0)
     total = error + level
     share = np.divide(error, total, out=np.ones_like(error), where=total > 1e-12)

@@ -105,6 +105,9 @@ def label_of(score: Score) -> str:
 
 def direction_of(score: Score) -> str:
     """Return which way is good, in words."""
+    ideal = metric_of(score).ideal
+    if ideal is not None:
+        return f"nearest {ideal:g} is best"
     return "higher is better" if score.higher_is_better else "lower is better"
 
 

@@ -47,7 +47,8 @@ def test_a_model_is_imported_and_applied(
     assert "Imported 12 features and 3 sites (A, B, C)" in said.out
     assert "called f1 to f12" in said.err
     assert run(*imported, "--features", "a,b") == 4
-    assert run(*imported, "--features", "a", "--table", features) == 2
+    assert run(*imported, "--features", "f0*", "--table", features) == 4
+    assert run(*imported, "--features", "f*", "--table", features) == 0
 
 
 class Harm:

@@ -99,6 +99,11 @@ def test_a_crossing_is_complete_and_of_the_right_cases(seed: int, n: int):
     assert len(np.unique(subject[found.rows[:, 0]])) == len(found.rows)
 
 
+def test_a_single_subject_has_nobody_to_differ_from():
+    values = np.random.default_rng(0).normal(size=(4, 3))
+    assert (within_subject_share(values, np.array([0, 0, 0, 1])) == 1).all()
+
+
 def test_travellers_of_the_phantom_agree_better_without_the_site(quick: CompareConfig):
     config = TablePhantomConfig(subjects=60, features=20, sites=3, travelling=12, shift=0.7)
     phantom = simulate_table(config, 2)
