@@ -167,13 +167,13 @@ class FeatureExtractor:
         }
 
     def _measure(self, volume: Volume, labels: tuple[int, ...]) -> list[dict[str, Any]]:
-        if self.engine != "pyradiomics" and not self._looks_beyond():
-            volume = _regions_alone(volume)
-        image, mask = to_itk(volume), mask_to_itk(volume)
         if self.engine == "pyradiomics":
+            image, mask = to_itk(volume), mask_to_itk(volume)
             return [dict(self._extractor.execute(image, mask, label=label)) for label in labels]
+        seen = volume if self._looks_beyond() else _regions_alone(volume)
         settings = dict(self._extractor.settings)
-        return measure_regions(self._extractor, prepare_regions(image, mask, labels, settings))
+        regions = prepare_regions(to_itk(seen), mask_to_itk(seen), labels, settings)
+        return measure_regions(self._extractor, regions)
 
     def _left_out(self, found: Mapping[str, Any]) -> tuple[str, ...]:
         """Say which Laplacians PyRadiomics leaves out, because the image is smaller than them."""

@@ -31,7 +31,7 @@ from harmonize_kit.errors import ConfigError, InputError, IntegrityError
 from harmonize_kit.flows.models import save
 from harmonize_kit.flows.tables import TableInput
 from harmonize_kit.provenance import versions
-from harmonize_kit.storage.messages import load_message, save_message
+from harmonize_kit.storage.messages import MESSAGE
 
 
 def summarize(
@@ -63,7 +63,7 @@ def summarize(
     if known.features:
         source = replace(source, features=known.features)
     summary = summarize_sites(known, source.read(not_features=named), minimum_cases)
-    save_message(output, *describe_summary(summary), made_by={"versions": versions()})
+    MESSAGE.save(output, *describe_summary(summary), made_by={"versions": versions()})
     return summary
 
 
@@ -80,7 +80,7 @@ def combine(messages: Sequence[Path], output: Path) -> Combination:
     if output.resolve() in {path.resolve() for path in messages}:
         raise ConfigError(f"{output} is one of the messages; choose another name with -o")
     combination = combine_summaries([_summary(path) for path in messages], output.name)
-    save_message(output, *describe_combination(combination), made_by={"versions": versions()})
+    MESSAGE.save(output, *describe_combination(combination), made_by={"versions": versions()})
     return combination
 
 
@@ -95,7 +95,7 @@ def finish(combination: Path, messages: Sequence[Path], model: Path) -> FittedCo
     ConfigError, TableError
         If messages do not belong together, or there are too few features to shrink over.
     """
-    stored = load_message(combination)
+    stored = MESSAGE.load(combination)
     try:
         known = restore_combination(stored.kind, stored.document, stored.arrays, str(combination))
     except InputError as error:
@@ -106,7 +106,7 @@ def finish(combination: Path, messages: Sequence[Path], model: Path) -> FittedCo
 
 
 def _summary(path: Path) -> Summary:
-    stored = load_message(path)
+    stored = MESSAGE.load(path)
     try:
         return restore_summary(stored.kind, stored.document, stored.arrays, str(path))
     except InputError as error:

@@ -145,6 +145,7 @@ class ImageTable:
     cases: FeatureTable
     names: tuple[str, ...]
     columns: NDArray[np.int_]
+    # A dtype cannot be changed, so that all instances may share it.
     dtype: np.dtype[Any] = np.dtype(np.float32)  # noqa: RUF009
     may_miss: bool = False
 
