@@ -28,6 +28,7 @@ from harmonize_kit_cli.validate import validate
 
 # Modules that call back, and catch what is raised in a call back.
 SWALLOWING = frozenset({"asyncio", "tornado", "weakref", "_weakrefset"})
+HEARD = (signal.SIGTERM, signal.SIGINT, signal.SIGALRM)
 _asked_to_stop: list[int] = []
 
 
@@ -62,9 +63,17 @@ for command in (
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line and exit with a code of the contract."""
     arguments = sys.argv[1:] if arguments is None else arguments
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGALRM):
+    for number in HEARD:
         signal.signal(number, _stop)
-    code = _run(arguments)
+    try:
+        code = _run(arguments)
+    except KeyboardInterrupt:  # a second time, while the first was being told
+        code = exit_codes.INTERRUPTED
+    except Terminated:
+        code = exit_codes.TERMINATED
+    for number in HEARD:
+        # The run is over: an impatient second signal must not change the exit code it ends with.
+        signal.signal(number, signal.SIG_IGN)
     sys.stdout.flush()
     sys.exit(code)
 

@@ -18,6 +18,19 @@ RESULTS = "[!.]*.json"
 COMMAND = [sys.executable, "-c", "from harmonize_kit_cli.main import main; main()"]
 
 
+# Something that takes its time to be wound up when the interpreter has ended the program.
+WINDING_UP = """
+import os
+from harmonize_kit_cli.main import main
+class Slow:
+    def __del__(self, read=os.read, write=os.write):
+        write(1, b"winding up")
+        read(0, 1)
+slow = Slow()
+main(["--version"])
+"""
+
+
 def call(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run([*COMMAND, *arguments], capture_output=True, text=True, check=False)
 
@@ -51,6 +64,22 @@ def test_a_reader_that_goes_away_is_no_error() -> None:
         ["bash", "-o", "pipefail", "-c", script], capture_output=True, text=True, check=False
     )
     assert result.stderr == ""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_after_the_end_changes_no_exit_code(number: signal.Signals) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", WINDING_UP], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        said = b""
+        while b"winding up" not in said:
+            said += os.read(process.stdout.fileno(), 100)
+        process.send_signal(number)
+        process.stdin.write(b".")
+        process.stdin.close()
+    assert process.returncode == 0
 
 
 @pytest.mark.parametrize(
