@@ -16,11 +16,21 @@ from harmonize_kit.storage.identity import find_column, find_id_column
 logger = logging.getLogger(__name__)
 
 
-def read_cohort(path: str | Path, id_column: str | None = None) -> Cohort:
+def read_cohort(path: str | Path, id_column: str | None = None, *, masked: bool = True) -> Cohort:
     """Read a cohort table (.csv, .tsv, .parquet), one row a case.
 
     Relative image and mask paths resolve against the folder of the table. Column names match
     without regard to case. Ids and all other cells are read as text.
+
+    Parameters
+    ----------
+    path : str or Path
+    id_column : str, optional
+        Name of the column of ids, where it is none of the usual.
+    masked : bool
+        Whether each case must have a mask and an image of every modality, as it must to be
+        measured. If not, the column ``Mask`` and cells of images may be empty or absent, as long
+        as a case has one image.
 
     Raises
     ------
@@ -32,13 +42,18 @@ def read_cohort(path: str | Path, id_column: str | None = None) -> Cohort:
     table = read_text_table(path)
     names: list[str] = table.column_names
     images = _image_columns(names, path)
-    mask = _required(names, "Mask", path)
+    mask = _required(names, "Mask", path) if masked else find_column(names, "Mask")
     label, channel = find_column(names, "Label"), find_column(names, "Label_channel")
     id_column = find_id_column(names, path, id_column)
-    special = {*images.values(), mask, label, channel, id_column}
+    special: set[str | None] = {*images.values(), mask, label, channel, id_column}
     others = [name for name in names if name not in special]
     rows = cast(list[dict[str, str]], text_frame(table, names).to_dict("records"))
-    ids = [row[id_column] for row in rows] if id_column else _made_ids(rows, mask, label, path)
+    named_by = mask if masked and mask else next(iter(images.values()))
+    ids = (
+        [row[id_column] for row in rows]
+        if id_column
+        else _made_ids(rows, named_by, label if masked else None, path)
+    )
     cases: list[Case] = []
     problems: list[str] = []
     for number, (case, row) in enumerate(zip(ids, rows, strict=True), start=1):
@@ -46,12 +61,18 @@ def read_cohort(path: str | Path, id_column: str | None = None) -> Cohort:
         try:
             if not case.strip():
                 raise TableError(f"{where}: the id in column '{id_column}' is empty; give one")
-            paths = {key: _path(row, name, path, where) for key, name in images.items()}
+            paths = {
+                key: _path(row, name, path, where)
+                for key, name in images.items()
+                if masked or row[name].strip()
+            }
+            if not paths:
+                raise TableError(f"{where}: the case has no image; give the path of one")
             cases.append(
                 Case(
                     case,
                     MappingProxyType(paths),
-                    _path(row, mask, path, where),
+                    _path(row, mask, path, where) if mask and (masked or row[mask].strip()) else "",
                     parse_labels(row[label] if label else "", where),
                     _channel(row[channel], where) if channel else 0,
                     MappingProxyType({name: row[name] for name in others}),
@@ -75,7 +96,7 @@ def missing_files(cohort: Cohort) -> list[str]:
         f"{cohort.source}, data row {number}: there is no file {file}"
         for number, case in enumerate(cohort, start=1)
         for file in (*case.images.values(), case.mask)
-        if not Path(file).exists()
+        if file and not Path(file).exists()
     ]
 
 
@@ -120,19 +141,21 @@ def _required(names: Sequence[str], wanted: str, path: Path) -> str:
 
 
 def _made_ids(
-    rows: Sequence[dict[str, str]], mask: str, label: str | None, path: Path
+    rows: Sequence[dict[str, str]], named_by: str, label: str | None, path: Path
 ) -> list[str]:
+    of_mask = named_by.lower() == "mask"
     logger.warning(
-        "%s has no id column; ids are made from mask file name and label (add a column 'id')",
+        "%s has no id column; ids are made from %s (add a column 'id')",
         path.name,
+        "mask file name and label" if of_mask else "image file name",
     )
     ids: list[str] = []
     for row in rows:
-        stem = Path(row[mask]).name
+        stem = Path(row[named_by]).name
         while plain_suffix(Path(stem)) in {".nii", ".nrrd", ".mha", ".mhd", ".nhdr"}:
             stem = Path(stem.removesuffix(".gz")).stem
         text = row[label].strip() if label else ""
-        ids.append(f"{stem}_label-{(text or '1').replace(';', '-')}")
+        ids.append(f"{stem}_label-{(text or '1').replace(';', '-')}" if of_mask else stem)
     return ids
 
 

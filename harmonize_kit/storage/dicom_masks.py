@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from harmonize_kit.core.volume import Geometry, Volume
 from harmonize_kit.errors import DependencyError, GeometryError, ImageError, MaskError
 from harmonize_kit.storage.contours import fill_contours
-from harmonize_kit.storage.dicom_series import is_dicom_file
+from harmonize_kit.storage.dicom_headers import is_dicom_file
 
 SEGMENTATION = ("1.2.840.10008.5.1.4.1.1.66.4", "1.2.840.10008.5.1.4.1.1.66.7")
 STRUCTURE_SET = "1.2.840.10008.5.1.4.1.1.481.3"

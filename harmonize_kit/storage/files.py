@@ -6,13 +6,16 @@ from pathlib import Path
 
 from harmonize_kit.errors import ImageError
 from harmonize_kit.storage import metaimage, nifti, nrrd
+from harmonize_kit.storage.analyze import position_file
+from harmonize_kit.storage.dicom_headers import is_dicom_image
 from harmonize_kit.storage.dicom_series import series_files
 
 
 def data_files(path: Path) -> tuple[Path, ...]:
     """Return the files an image consists of.
 
-    A header may keep its voxels in another file; a folder holds the slices of a DICOM series.
+    A header may keep its voxels in another file; a folder holds the slices of a DICOM series,
+    and one DICOM image stands for the series beside it.
 
     Raises
     ------
@@ -21,6 +24,9 @@ def data_files(path: Path) -> tuple[Path, ...]:
         other file cannot be told.
     """
     if path.is_dir():
+        return series_files(path)
+    if is_dicom_image(path):
+        require_file(path)
         return series_files(path)
     suffix = path.suffix.lower()
     header, data = nifti.pair_of(path)
@@ -32,7 +38,8 @@ def data_files(path: Path) -> tuple[Path, ...]:
     if data == header:
         return (path,)
     require_file(data)
-    return (header, data)
+    position = position_file(header)
+    return (header, data) if position is None else (header, data, position)
 
 
 def require_file(path: Path) -> None:

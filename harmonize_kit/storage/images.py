@@ -1,4 +1,4 @@
-"""Volumes on disk: NIfTI, NRRD and MetaImage, proved whole, on the grid that ITK understands.
+"""Volumes on disk: NIfTI, Analyze, NRRD, MetaImage, MINC and DICOM, each proved whole.
 
 The voxels are read here, by the same pass that proves them whole (:mod:`.voxels`); ITK reads the
 header alone, so that geometry is what PyRadiomics sees. Where one voxel holds several numbers, ITK
@@ -16,10 +16,11 @@ from numpy.typing import NDArray
 
 from harmonize_kit.core.volume import Geometry, Volume
 from harmonize_kit.errors import ConfigError, ImageError
-from harmonize_kit.storage import metaimage, nifti, nrrd
+from harmonize_kit.storage import metaimage, minc, nifti, nrrd
 from harmonize_kit.storage.declared import Declared, bad_header, geometry_notes, require_possible
+from harmonize_kit.storage.dicom_headers import is_dicom_file
 from harmonize_kit.storage.dicom_masks import is_dicom_mask, read_dicom_mask
-from harmonize_kit.storage.dicom_series import is_dicom_file, read_series
+from harmonize_kit.storage.dicom_volumes import open_series
 from harmonize_kit.storage.files import data_files, require_file
 from harmonize_kit.storage.itk import from_itk, geometry_of, mask_to_itk, to_itk
 from harmonize_kit.storage.voxels import prove_stream, read_voxels
@@ -47,8 +48,9 @@ def open_image(path: Path) -> Reading:
         MISSING_FILE, EMPTY_FILE, UNREADABLE, NOT_AN_IMAGE, BAD_HEADER, NOT_3D, TOO_LARGE,
         SIZE_MISMATCH, TRUNCATED, CRC or SHORT_DATA.
     """
-    if path.is_dir():
-        return Reading(read_series(path), ())
+    if path.is_dir() or is_dicom_file(path):
+        series = open_series(path)
+        return Reading(series.volume, series.notes)
     volume, notes = _open(path, channel=None)
     strange = _not_finite(volume.array)
     if strange:
@@ -75,7 +77,7 @@ def open_mask(
     if grid is not None and is_dicom_mask(path):
         return Reading(read_dicom_mask(path, grid, labels), ())
     if path.is_dir():
-        return Reading(read_series(path), ())
+        return Reading(open_series(path).volume, ())
     volume, notes = _open(path, channel=channel)
     # Without a slope labels are unambiguous, and tools that segment often write none.
     notes = tuple(f"mask: {note}" for note in notes if not note.startswith("scl_slope is 0"))
@@ -111,6 +113,10 @@ def _write(image: sitk.Image, path: Path) -> None:
 
 def _open(path: Path, channel: int | None) -> Reading:
     data_files(path)
+    if path.name.lower().endswith(minc.SUFFIXES):
+        volume, notes = minc.read_minc(path)
+        # Labels went through a scale and back, which may cost their last bits.
+        return Reading(volume if channel is None else _labels(volume), notes)
     declared = _declare(path)
     voxels, notes = read_voxels(declared)
     notes = declared.notes + notes
@@ -139,16 +145,11 @@ def _declare(path: Path) -> Declared:
             declared = nrrd.declare_nrrd(path)
         elif name.endswith(metaimage.SUFFIXES):
             declared = metaimage.declare_metaimage(path)
-        elif is_dicom_file(path):
-            raise ImageError(
-                "NOT_AN_IMAGE",
-                f"{path.name} is one DICOM file; give the folder that holds its series",
-            )
         else:
             raise ImageError(
                 "NOT_AN_IMAGE",
-                f"expected .nii, .nii.gz, .nrrd, .mha, .mhd or .hdr with .img, got {path.name}; "
-                "convert the image to one of them",
+                "expected .nii, .nii.gz, .nrrd, .mha, .mhd, .mnc or .hdr with .img, got "
+                f"{path.name}; convert the image to one of them",
             )
         require_possible(declared)
     except ImageError as error:
@@ -171,6 +172,11 @@ def _scaled(voxels: NDArray[Any], scale: tuple[float, float] | None) -> NDArray[
     scaled *= scale[0]
     scaled += scale[1]
     return scaled.astype(kind, copy=False)
+
+
+def _labels(volume: Volume) -> Volume:
+    whole = np.rint(volume.array)
+    return volume.with_array(whole) if np.allclose(volume.array, whole, 0, 1e-6) else volume
 
 
 def _reader(path: Path) -> sitk.ImageFileReader:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -12,6 +14,17 @@ from harmonize_kit.core.volume import Geometry, Volume
 
 # ITK prints its warnings to the terminal, past every log; what matters is checked and raised here.
 sitk.ProcessObject.SetGlobalWarningDisplay(False)
+
+
+@contextmanager
+def one_thread() -> Generator[None]:
+    """Let ITK compute on one thread in the block, so that sums are made in one order everywhere."""
+    before = sitk.ProcessObject.GetGlobalDefaultNumberOfThreads()
+    sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(1)
+    try:
+        yield
+    finally:
+        sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(before)
 
 
 def to_itk(volume: Volume) -> sitk.Image:

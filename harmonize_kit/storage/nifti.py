@@ -11,6 +11,7 @@ NIfTI-1.1 and NIfTI-2 data formats, https://nifti.nimh.nih.gov.
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -20,7 +21,9 @@ from numpy.typing import NDArray
 
 from harmonize_kit.core.volume import Geometry
 from harmonize_kit.errors import ImageError
+from harmonize_kit.storage.analyze import place_analyze
 from harmonize_kit.storage.declared import Declared, bad_header, require_sizes, spacing_notes
+from harmonize_kit.storage.grid_order import grid_of_affine
 from harmonize_kit.storage.voxels import GZIP, first_bytes
 
 SUFFIXES = (".nii", ".nii.gz", ".hdr", ".img", ".hdr.gz", ".img.gz")
@@ -61,9 +64,13 @@ def declare_nifti(path: Path) -> Declared:
     dtype = _real_type(header, header_path)
     notes += spacing_notes(header_path, tuple(map(float, header["pixdim"][1:4])))
     skip = _offset(header, header_path, single=header_path == data)
-    scale, scale_notes = _scale(header)
-    geometry = _own_geometry(header, size) if int(header["sizeof_hdr"]) == 540 else None
-    notes += scale_notes + _form_notes(header, header_path, size)
+    if "sform_code" not in header.keys():  # noqa: SIM118 - a header is no mapping
+        geometry, scale, told = place_analyze(header_path, size)
+        notes += told
+    else:
+        scale, scale_notes = _scale(header)
+        geometry = _own_geometry(header, size) if int(header["sizeof_hdr"]) == 540 else None
+        notes += scale_notes + _form_notes(header, header_path, size)
     return Declared(
         data, dtype, size, skip=skip, compressed=compressed, scale=scale, geometry=geometry,
         notes=notes,
@@ -155,8 +162,6 @@ def _offset(header: Any, path: Path, *, single: bool) -> int:
 
 def _scale(header: Any) -> tuple[tuple[float, float] | None, tuple[str, ...]]:
     """Return slope and intercept where they do anything, as ITK applies them."""
-    if "scl_slope" not in header.keys():  # noqa: SIM118 - a header is no mapping
-        return None, ()
     slope, intercept = float(header["scl_slope"]), float(header["scl_inter"])
     notes: tuple[str, ...] = ()
     if slope == 0 or not math.isfinite(slope):
@@ -172,8 +177,6 @@ def _scale(header: Any) -> tuple[tuple[float, float] | None, tuple[str, ...]]:
 
 
 def _form_notes(header: Any, path: Path, size: tuple[int, ...]) -> tuple[str, ...]:
-    if "sform_code" not in header.keys():  # noqa: SIM118
-        return ("Analyze header without orientation: left and right cannot be told",)
     if int(header["sform_code"]) > 0 and not np.isfinite(header.get_sform()).all():
         raise bad_header(path, "the sform holds numbers that are not finite")
     qform = _qform(header) if int(header["qform_code"]) > 0 else None
@@ -223,14 +226,5 @@ def _own_geometry(header: Any, size: tuple[int, ...]) -> Geometry:
         affine = qform
     else:
         affine = np.diag([-spacing[0], -spacing[1], spacing[2], 1.0])
-    zooms = np.sqrt((affine[:3, :3] ** 2).sum(axis=0))
-    to_lps = np.array([-1.0, -1.0, 1.0])
-    with np.errstate(divide="ignore", invalid="ignore"):
-        direction = to_lps[:, None] * affine[:3, :3] / zooms
-    origin = to_lps * affine[:3, 3] + 0.0
-    return Geometry(
-        (size[0], size[1], size[2]),
-        (float(spacing[0]), float(spacing[1]), float(spacing[2])),
-        (float(origin[0]), float(origin[1]), float(origin[2])),
-        tuple(float(cosine) + 0.0 for cosine in direction.ravel()),
-    )
+    found = grid_of_affine(affine, (size[0], size[1], size[2]))
+    return replace(found, spacing=(float(spacing[0]), float(spacing[1]), float(spacing[2])))

@@ -55,6 +55,14 @@ class ResultStore:
         except FileNotFoundError:
             return frozenset()
 
+    def keys_of(self, case_id: str) -> list[str]:
+        """Return the keys of a case that are there."""
+        return sorted(path.stem for path in self.folder.glob(f"{owner_of(case_id)}-*.json"))
+
+    def remove(self, key: str) -> None:
+        """Remove the result of ``key``, if it is there."""
+        self.path(key).unlink(missing_ok=True)
+
     def read(self, key: str) -> dict[str, Any] | None:
         """Return the result of ``key``, or None where there is none that is whole."""
         try:

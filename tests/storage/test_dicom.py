@@ -20,8 +20,9 @@ from dicom import GRID, write_segmentation, write_series, write_structures
 from harmonize_kit.core.volume import Geometry
 from harmonize_kit.errors import CaseError, DependencyError, ImageError
 from harmonize_kit.storage import dicom_masks
+from harmonize_kit.storage.dicom_headers import is_dicom_file
 from harmonize_kit.storage.dicom_masks import read_dicom_mask
-from harmonize_kit.storage.dicom_series import is_dicom_file, read_series, series_files
+from harmonize_kit.storage.dicom_series import read_series, series_files
 from harmonize_kit.storage.images import read_image, read_mask
 
 

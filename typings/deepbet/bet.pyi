@@ -1,0 +1,9 @@
+# The part of deepbet that is used; the package itself is untyped.
+from typing import Any
+
+from numpy.typing import NDArray
+
+class BrainExtraction:
+    def __init__(self, no_gpu: bool = False) -> None: ...
+    def run_model(self, x: NDArray[Any]) -> NDArray[Any]: ...
+    def postprocess(self, mask: NDArray[Any], n_dilate: int = 0) -> NDArray[Any]: ...
