@@ -19,8 +19,10 @@ class HarmonizeWarning(UserWarning):
     """Something a reader of the result must know, though the result stands."""
 
 
-class InputError(HarmonizeError):
+class InputError(HarmonizeError, ValueError):
     """What the user gave cannot be worked with; nothing was started.
+
+    A ValueError too, which is what callers of scikit-learn estimators look for.
 
     Parameters
     ----------
@@ -54,7 +56,7 @@ class UnseenSiteError(InputError):
     """A model meets a site it was not fitted on."""
 
 
-class NotFittedError(InputError, ValueError, AttributeError):
+class NotFittedError(InputError, AttributeError):
     """An estimator is asked to transform before it was fitted."""
 
 
@@ -131,3 +133,32 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
         return f"Did you mean '{lowered[close[0]]}'?"
     shown = ", ".join(names[:12]) + (", ..." if len(names) > 12 else "")
     return f"Known: {shown}." if names else "None are known."
+
+
+class PreprocessingError(CaseError):
+    """The scans of a case were read, but a stage cannot do its work on them."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__("PREPROCESSING", message)
+
+    def __reduce__(self) -> tuple[type[PreprocessingError], tuple[str]]:
+        return (type(self), (self.message,))
+
+
+class StageError(CaseError):
+    """A stage of preprocessing failed on a case.
+
+    Parameters
+    ----------
+    stage : str
+        Name of the stage, as ``--stages`` takes it, or ``read`` or ``write``.
+    code, message : str
+        As of the error that ended it.
+    """
+
+    def __init__(self, stage: str, code: str, message: str) -> None:
+        super().__init__(code, message)
+        self.stage = stage
+
+    def __reduce__(self) -> tuple[type[StageError], tuple[str, str, str]]:
+        return (type(self), (self.stage, self.code, self.message))
