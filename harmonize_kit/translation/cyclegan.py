@@ -1,0 +1,149 @@
+"""The networks that are trained together, and the passes of one step."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from harmonize_kit.config.translation import DiscriminatorConfig, GeneratorConfig
+from harmonize_kit.errors import ConfigError
+from harmonize_kit.translation.discriminator import PatchDiscriminator
+from harmonize_kit.translation.generator import Generator
+from harmonize_kit.translation.own_networks import import_network
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Images of one site.
+
+    Parameters
+    ----------
+    images : Tensor, shape (n, k, ...)
+        The slices that are seen, slice by slice; the middle one is changed.
+    mask : Tensor of bool, shape (n, 1, ...)
+        Of the middle slice.
+    lesion : Tensor of bool, shape (n, 1, ...), optional
+        Of the middle slice, where the cohort tells.
+    """
+
+    images: Tensor
+    mask: Tensor
+    lesion: Tensor | None = None
+
+
+class CycleGAN(nn.Module):
+    """One generator towards the reference site, and one back to every other site.
+
+    The forward generator is told nothing but the image, so that it serves sites it has never seen
+    (Roca et al. 2025); of two sites this is the CycleGAN of Zhu et al. (2017).
+
+    Parameters
+    ----------
+    sites : sequence of str
+        All sites that images come from.
+    reference : str
+        The one whose look is learned.
+    generator, discriminator
+        Configurations of the networks; both must speak of the same images.
+    allowed : sequence of str
+        Packages that networks of the user's own may come from.
+    """
+
+    def __init__(
+        self,
+        sites: Sequence[str],
+        reference: str,
+        generator: GeneratorConfig,
+        discriminator: DiscriminatorConfig,
+        allowed: Sequence[str] = (),
+    ) -> None:
+        super().__init__()
+        if reference not in sites or len(set(sites)) < 2:
+            raise ConfigError(
+                f"expected two sites or more, and '{reference}' among them, got "
+                f"{', '.join(sorted(set(sites))) or 'none'}"
+            )
+        for name in ("channels", "dimensions"):
+            ours, theirs = getattr(generator, name), getattr(discriminator, name)
+            if ours != theirs:
+                raise ConfigError(
+                    f"generator and discriminator must see the same images, got {name} {ours} and "
+                    f"{theirs}"
+                )
+        self.reference = reference
+        self.others = tuple(sorted(set(sites) - {reference}))
+        self.slices = 2 * generator.neighbours + 1
+        self.channels = generator.channels
+        self.forwards = make_generator(generator, allowed)
+        self.backwards = nn.ModuleList(make_generator(generator, allowed) for _ in self.others)
+        self.judges = nn.ModuleList(
+            make_discriminator(discriminator, allowed) for _ in (reference, *self.others)
+        )
+
+    def back_to(self, site: str) -> nn.Module:
+        """Return the generator from the reference to ``site``."""
+        return self.backwards[self.others.index(site)]
+
+    def judge_of(self, site: str) -> nn.Module:
+        """Return the discriminator of ``site``."""
+        return self.judges[0 if site == self.reference else 1 + self.others.index(site)]
+
+    def middle(self, images: Tensor) -> Tensor:
+        """Return the slices that are changed, shape (n, c, ...), of those that are seen."""
+        start = self.slices // 2 * self.channels
+        return images[:, start : start + self.channels]
+
+    def seen_again(self, made: Tensor) -> Tensor:
+        """Return made slices as a generator sees them, each its own neighbour.
+
+        Its true neighbours were not made; a slice at the end of a volume is seen the same way.
+        """
+        return made.repeat(1, self.slices, *[1] * (made.ndim - 2))
+
+
+@dataclass(frozen=True)
+class Translated:
+    """All that a step makes of a batch of a site and one of the reference."""
+
+    to_reference: Tensor
+    to_site: Tensor
+    site_again: Tensor
+    reference_again: Tensor
+    site_kept: Tensor
+    reference_kept: Tensor
+
+
+def translate(networks: CycleGAN, site: str, x: Batch, r: Batch) -> Translated:
+    """Make there, back, and identity, four passes for six images by joining their batches."""
+    there, back = networks.forwards, networks.back_to(site)
+    n = len(x.images)
+    both = torch.cat([x.images, r.images]), torch.cat([x.mask, r.mask])
+    made = there(*both)
+    to_reference, reference_kept = made[:n], made[n:]
+    made = back(torch.cat([both[0][n:], both[0][:n]]), torch.cat([r.mask, x.mask]))
+    to_site, site_kept = made[: len(r.images)], made[len(r.images) :]
+    return Translated(
+        to_reference,
+        to_site,
+        back(networks.seen_again(to_reference), x.mask),
+        there(networks.seen_again(to_site), r.mask),
+        site_kept,
+        reference_kept,
+    )
+
+
+def make_generator(config: GeneratorConfig, allowed: Sequence[str]) -> nn.Module:
+    """Return the generator that ``config`` describes."""
+    if config.custom is not None:
+        return import_network(config.custom, allowed)(config)
+    return Generator(config)
+
+
+def make_discriminator(config: DiscriminatorConfig, allowed: Sequence[str]) -> nn.Module:
+    """Return the discriminator that ``config`` describes."""
+    if config.custom is not None:
+        return import_network(config.custom, allowed)(config)
+    return PatchDiscriminator(config)

@@ -1,0 +1,101 @@
+"""Generators: from an image of one site to the same head as another site would show it.
+
+Both kinds give features at the image's resolution and, for the smooth field, at the lowest; the
+head makes an image of them. Shapes: n images, c channels (modalities), k input channels (c times
+the slices seen), then (y, x) or (z, y, x).
+"""
+
+from __future__ import annotations
+
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+
+from harmonize_kit.config.translation import GeneratorConfig
+from harmonize_kit.errors import ConfigError
+from harmonize_kit.translation.layers import (
+    CONVOLUTION,
+    DOWNSAMPLINGS,
+    reflected,
+    with_coordinates,
+)
+from harmonize_kit.translation.resnet import ResNet
+from harmonize_kit.translation.unet import UNet
+
+SIZE_MULTIPLE = 2**DOWNSAMPLINGS
+
+
+class Generator(nn.Module):
+    """A generator with its head; see :class:`~harmonize_kit.config.translation.GeneratorConfig`.
+
+    Parameters
+    ----------
+    config : GeneratorConfig
+
+    Notes
+    -----
+    Outside of the mask the output is the input, bit by bit, by construction rather than by a
+    penalty. With the residual head the last layers start at zero, so that at the start the output
+    is the input everywhere.
+    """
+
+    def __init__(self, config: GeneratorConfig) -> None:
+        super().__init__()
+        self.config = config
+        seen = config.channels * (2 * config.neighbours + 1)
+        inputs = seen + config.dimensions * config.coordinates
+        make = ResNet if config.architecture == "resnet" else UNet
+        self.body = make(config, inputs)
+        self.last = reflected(config.dimensions, config.features, config.channels, 7)
+        self.field: nn.Module | None = None
+        if config.smooth_field:
+            deepest = config.features * SIZE_MULTIPLE
+            self.field = CONVOLUTION[config.dimensions](deepest, 2 * config.channels, 1)
+        if config.head == "residual":
+            for layer in (self.last[-1], self.field):
+                if layer is not None:
+                    nn.init.zeros_(cast(Tensor, layer.weight))
+                    nn.init.zeros_(cast(Tensor, layer.bias))
+
+    def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
+        """Return images of shape (n, c, ...) for ``x`` of shape (n, k, ...).
+
+        ``mask``, shape (n, 1, ...), is true where an image may change; None is everywhere.
+
+        Raises
+        ------
+        ConfigError
+            If ``x`` has another number of channels, or sizes the network cannot halve twice.
+        """
+        c, centre = self.config.channels, self.config.neighbours
+        self._check(x)
+        own = x[:, centre * c : (centre + 1) * c]
+        fine, coarse = self.body(with_coordinates(x) if self.config.coordinates else x)
+        made = self.last(fine)
+        if self.config.head == "direct":
+            made = torch.tanh(made)
+        else:
+            if self.field is not None:
+                mode = "bilinear" if self.config.dimensions == 2 else "trilinear"
+                smooth = nn.functional.interpolate(
+                    self.field(coarse), size=own.shape[2:], mode=mode, align_corners=False
+                )
+                gain, offset = smooth.chunk(2, dim=1)
+                made = made + 0.5 * torch.tanh(gain) * own + offset
+            made = own + made
+        made = made.to(own.dtype)
+        return made if mask is None else torch.where(mask, made, own)
+
+    def _check(self, x: Tensor) -> None:
+        expected = self.config.channels * (2 * self.config.neighbours + 1)
+        if x.ndim != self.config.dimensions + 2 or x.shape[1] != expected:
+            raise ConfigError(
+                f"expected images of shape (n, {expected}, ...) with {self.config.dimensions} "
+                f"spatial axes, got {tuple(x.shape)}"
+            )
+        if any(size % SIZE_MULTIPLE for size in x.shape[2:]):
+            raise ConfigError(
+                f"expected sizes that are multiples of {SIZE_MULTIPLE}, got {tuple(x.shape[2:])}; "
+                "pad the images and crop them back"
+            )

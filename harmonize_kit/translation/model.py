@@ -1,0 +1,230 @@
+"""A trained translator: generators, and what they were trained on, in two files.
+
+``model.safetensors`` holds the averaged weights, ``model.json`` everything else: the sites, the
+networks' configuration, and the digests of the slices and of the weights. No image and no subject
+is in either.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import nn
+
+from harmonize_kit.config.translation import GeneratorConfig
+from harmonize_kit.core.digest import digest_value
+from harmonize_kit.errors import ConfigError, IntegrityError, UnseenSiteError
+from harmonize_kit.storage.whole import whole_file, write_text
+from harmonize_kit.translation.cyclegan import make_generator
+from harmonize_kit.translation.trainer import Trainer
+
+SCHEMA = "harmonize-kit/translator"
+VERSION = 1
+WEIGHTS, DOCUMENT = "model.safetensors", "model.json"
+
+
+@dataclass(frozen=True)
+class Translator:
+    """Trained generators, ready to be used.
+
+    Parameters
+    ----------
+    config : GeneratorConfig
+    modalities : tuple of str
+        Channels of the images, in order.
+    reference : str
+        The site whose look images get.
+    sites : tuple of str
+        The other sites it was trained on.
+    forwards : Module
+        To the reference, from any site.
+    backwards : mapping of str to Module
+        From the reference to each other site.
+    universal : bool
+        Whether sites it was not trained on are served: with three sites and more the forward
+        generator has learned what a site may look like; with two it has learned one.
+    trained_on : mapping of str to plain values
+        Digest of the slices, steps, seed, counts of cases by site.
+    """
+
+    config: GeneratorConfig
+    modalities: tuple[str, ...]
+    reference: str
+    sites: tuple[str, ...]
+    forwards: nn.Module
+    backwards: Mapping[str, nn.Module]
+    universal: bool
+    trained_on: Mapping[str, Any]
+
+    def generator_for(self, site: str, *, to: str | None = None) -> nn.Module | None:
+        """Return the generator that takes images of ``site`` to the reference, or ``to`` a site.
+
+        None stands for images that are there already.
+
+        Raises
+        ------
+        UnseenSiteError
+            If it was not trained on ``site`` and serves trained sites alone, or cannot make ``to``.
+        """
+        target = self.reference if to is None else to
+        if site == target:
+            return None
+        if target != self.reference:
+            if site != self.reference or target not in self.backwards:
+                raise UnseenSiteError(
+                    f"this model takes images of any site to '{self.reference}', and of "
+                    f"'{self.reference}' to {', '.join(self.sites)}; it cannot take '{site}' to "
+                    f"'{target}'"
+                )
+            return self.backwards[target]
+        if site not in self.sites and not self.universal:
+            raise UnseenSiteError(
+                f"this model was trained on two sites, '{self.sites[0]}' and '{self.reference}', "
+                f"and knows nothing of '{site}'; train one with that site, or with three sites or "
+                "more, which serves sites it has not seen"
+            )
+        return self.forwards
+
+
+def translator_of(trainer: Trainer, modalities: Sequence[str]) -> Translator:
+    """Return what a training has come to: the running mean of its generators' weights."""
+    forwards, backwards = trainer.average.module.children()
+    networks, store = trainer.networks, trainer.store
+    counts = {site: sum(case.site == site for case in store.cases) for site in store.sites}
+    return Translator(
+        cast(GeneratorConfig, networks.forwards.config),
+        tuple(modalities),
+        networks.reference,
+        networks.others,
+        forwards.train(False),
+        dict(zip(networks.others, backwards.train(False).children(), strict=True)),
+        universal=len(networks.others) > 1,
+        trained_on={
+            "slices_sha256": store.digest,
+            "cases": counts,
+            "steps": trainer.step,
+            "training": trainer.config.model_dump(mode="json"),
+            "objective": trainer.objective.model_dump(mode="json"),
+        },
+    )
+
+
+def save_translator(translator: Translator, folder: Path) -> None:
+    """Write a model folder, its document last: where it stands, the model is complete."""
+    folder.mkdir(parents=True, exist_ok=True)
+    tensors = {
+        f"{place}.{name}": weight.detach().cpu().contiguous()
+        for place, network in _networks(translator).items()
+        for name, weight in network.state_dict().items()
+    }
+    (folder / DOCUMENT).unlink(missing_ok=True)
+    with whole_file(folder / WEIGHTS) as temporary:
+        save_file(tensors, temporary, {"schema": SCHEMA})
+        digest = _digest_file(temporary)
+    document: dict[str, Any] = {
+        "schema": SCHEMA,
+        "version": VERSION,
+        "reference": translator.reference,
+        "sites": list(translator.sites),
+        "modalities": list(translator.modalities),
+        "universal": translator.universal,
+        "generator": translator.config.model_dump(mode="json"),
+        "trained_on": dict(translator.trained_on),
+        "weights_sha256": digest,
+    }
+    document["sha256"] = digest_value(document)
+    text = json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False)
+    write_text(folder / DOCUMENT, text + "\n")
+
+
+def load_translator(
+    folder: Path, device: torch.device | None = None, allowed: Sequence[str] = ()
+) -> Translator:
+    """Read a model folder and prove that it is what was written.
+
+    ``allowed`` names the packages that generators of the user's own may come from.
+
+    Raises
+    ------
+    ConfigError
+        If there is no translator, or its generator's code was not allowed.
+    IntegrityError
+        If a part is absent, damaged, changed since it was written, or from a newer version.
+    """
+    document = _read_document(folder)
+    if not (folder / WEIGHTS).is_file():
+        raise IntegrityError(f"{folder}: {WEIGHTS} is missing; copy the whole folder")
+    if _digest_file(folder / WEIGHTS) != document["weights_sha256"]:
+        raise IntegrityError(f"{folder}: {WEIGHTS} was changed after it was written; train anew")
+    config = GeneratorConfig.model_validate(document["generator"])
+    sites = tuple(document["sites"])
+    translator = Translator(
+        config,
+        tuple(document["modalities"]),
+        document["reference"],
+        sites,
+        make_generator(config, allowed),
+        {site: make_generator(config, allowed) for site in sites},
+        document["universal"],
+        document["trained_on"],
+    )
+    try:
+        with safe_open(folder / WEIGHTS, framework="pt") as file:
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        for place, network in _networks(translator).items():
+            own = {n.removeprefix(f"{place}."): w for n, w in tensors.items() if _is_at(n, place)}
+            network.load_state_dict(own)
+            network.to(device or "cpu").train(False).requires_grad_(False)
+    except (SafetensorError, RuntimeError) as error:
+        raise IntegrityError(
+            f"{folder}: {WEIGHTS} does not fit the networks of {DOCUMENT} ({error}); train anew"
+        ) from error
+    return translator
+
+
+def _networks(translator: Translator) -> dict[str, nn.Module]:
+    # By number, since the name of a site may hold anything.
+    backwards = [translator.backwards[site] for site in translator.sites]
+    return {"forwards": translator.forwards} | {
+        f"backwards{number}": network for number, network in enumerate(backwards)
+    }
+
+
+def _is_at(name: str, place: str) -> bool:
+    return name.startswith(f"{place}.")
+
+
+def _read_document(folder: Path) -> dict[str, Any]:
+    path = folder / DOCUMENT
+    if not path.is_file():
+        raise ConfigError(f"there is no translator at {folder} (no {DOCUMENT} in it)")
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+        stated = document.pop("sha256")
+        schema, version = document["schema"], document["version"]
+        whole = stated == digest_value(document)
+    except (ValueError, KeyError, AttributeError, TypeError, RecursionError) as error:
+        raise IntegrityError(f"{folder}: {DOCUMENT} is damaged ({error}); train anew") from error
+    if schema != SCHEMA:
+        raise IntegrityError(f"{folder}: {DOCUMENT} is not of a translator, it says '{schema}'")
+    if version != VERSION:
+        raise IntegrityError(
+            f"{folder}: written in format {version}, this version reads {VERSION}; update "
+            "harmonize_kit"
+        )
+    if not whole:
+        raise IntegrityError(f"{folder}: {DOCUMENT} was changed after it was written; train anew")
+    return document
+
+
+def _digest_file(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

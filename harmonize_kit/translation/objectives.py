@@ -1,0 +1,120 @@
+"""What a step asks of generators and discriminators, each wish by its name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from harmonize_kit.config.translation import ObjectiveConfig
+from harmonize_kit.translation.adversarial import (
+    discriminator_loss,
+    feature_matching_loss,
+    generator_loss,
+    gradient_penalty,
+)
+from harmonize_kit.translation.consistency import distance, lesion_loss, structure_loss
+from harmonize_kit.translation.cyclegan import Batch, CycleGAN, Translated
+from harmonize_kit.translation.replay import ReplayBuffer
+
+Losses = dict[str, Tensor]
+Exchange = Callable[[str, Tensor, Tensor], tuple[Tensor, Tensor]]
+
+
+def generator_losses(
+    networks: CycleGAN, site: str, x: Batch, r: Batch, made: Translated, config: ObjectiveConfig
+) -> Losses:
+    """Return every weighted wish of the generators by name; their sum is what they minimise."""
+    own_x, own_r = networks.middle(x.images), networks.middle(r.images)
+    losses: Losses = {}
+    adversarial: list[Tensor] = []
+    matching: list[Tensor] = []
+    for name, fake, fake_mask, real, real_mask in (
+        (networks.reference, made.to_reference, x.mask, own_r, r.mask),
+        (site, made.to_site, r.mask, own_x, x.mask),
+    ):
+        judge = networks.judge_of(name)
+        verdict, features = judge(fake, fake_mask)
+        compared = config.adversarial == "relativistic" or config.feature_matching > 0
+        with torch.no_grad():
+            told = judge(real, real_mask) if compared else None
+        adversarial.append(
+            generator_loss(None if told is None else told[0], verdict, config.adversarial)
+        )
+        if told is not None and config.feature_matching > 0:
+            matching.append(feature_matching_loss(told[1], features))
+    losses["adversarial"] = torch.stack(adversarial).sum()
+    norm = config.consistency
+    losses["cycle"] = config.cycle * (
+        distance(made.site_again, own_x, x.mask, norm)
+        + distance(made.reference_again, own_r, r.mask, norm)
+    )
+    losses["identity"] = config.identity * (
+        distance(made.site_kept, own_x, x.mask, norm)
+        + distance(made.reference_kept, own_r, r.mask, norm)
+    )
+    if matching:
+        losses["feature_matching"] = config.feature_matching * torch.stack(matching).sum()
+    pairs = ((own_x, made.to_reference, x), (own_r, made.to_site, r))
+    if config.structure > 0:
+        apart = [structure_loss(own, fake, batch.mask) for own, fake, batch in pairs]
+        losses["structure"] = config.structure * torch.stack(apart).sum()
+    if config.lesion > 0:
+        apart = [
+            lesion_loss(own, fake, batch.lesion, batch.mask)
+            for own, fake, batch in pairs
+            if batch.lesion is not None
+        ]
+        if apart:
+            losses["lesion"] = config.lesion * torch.stack(apart).sum()
+    return losses
+
+
+def discriminator_losses(
+    networks: CycleGAN,
+    site: str,
+    x: Batch,
+    r: Batch,
+    made: Translated,
+    config: ObjectiveConfig,
+    shown: Exchange,
+    *,
+    penalise: bool,
+) -> Losses:
+    """Return what both discriminators minimise, by name.
+
+    ``shown(site, fake, mask)`` exchanges made images for earlier ones; ``penalise`` adds the
+    gradient penalty, weighing as much more as it is rare.
+    """
+    judged: list[Tensor] = []
+    penalties: list[Tensor] = []
+    for name, fake, fake_mask, real, real_mask in (
+        (networks.reference, made.to_reference, x.mask, networks.middle(r.images), r.mask),
+        (site, made.to_site, r.mask, networks.middle(x.images), x.mask),
+    ):
+        judge = networks.judge_of(name)
+        fake, fake_mask = shown(name, fake.detach(), fake_mask)
+        if penalise:
+            real = real.detach().requires_grad_()
+        of_real, _ = judge(real, real_mask)
+        of_fake, _ = judge(fake, fake_mask)
+        judged.append(discriminator_loss(of_real, of_fake, config.adversarial))
+        if penalise:
+            penalties.append(gradient_penalty(real, of_real))
+    losses = {"discriminator": torch.stack(judged).sum()}
+    if penalties:
+        losses["penalty"] = config.r1 * config.r1_every * torch.stack(penalties).sum()
+    return losses
+
+
+def exchange_of(
+    buffers: dict[str, ReplayBuffer],
+) -> Exchange:
+    """Return the exchange of made images, with their masks, for earlier ones of the same site."""
+
+    def shown(site: str, fake: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+        both = buffers[site].exchange(torch.cat([fake, mask.to(fake.dtype)], dim=1))
+        return both[:, :-1], both[:, -1:] > 0.5
+
+    return shown

@@ -1,0 +1,289 @@
+"""The training loop, to be read from top to bottom."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+from harmonize_kit.config.translation import ObjectiveConfig, TrainingConfig
+from harmonize_kit.core.digest import digest_value
+from harmonize_kit.errors import ConfigError, IntegrityError
+from harmonize_kit.translation.batches import BatchLoader
+from harmonize_kit.translation.checkpoint import (
+    checkpoint_path,
+    load_latest,
+    remove_old,
+    save_state,
+)
+from harmonize_kit.translation.cyclegan import CycleGAN, Translated, translate
+from harmonize_kit.translation.generator import SIZE_MULTIPLE
+from harmonize_kit.translation.matching import match
+from harmonize_kit.translation.metrics_file import cut_back, note_losses
+from harmonize_kit.translation.objectives import (
+    Losses,
+    discriminator_losses,
+    exchange_of,
+    generator_losses,
+)
+from harmonize_kit.translation.processes import average_over_processes, place
+from harmonize_kit.translation.replay import ReplayBuffer
+from harmonize_kit.translation.store import SliceStore
+from harmonize_kit.translation.warning_signs import WarningSigns
+
+METRICS = "metrics.jsonl"
+AUTOCAST = {"bf16": torch.bfloat16, "fp16": torch.float16}
+logger = logging.getLogger(__name__)
+Progress = Callable[[int, int, dict[str, float]], None]
+
+
+@dataclass
+class Trainer:
+    """Train the networks of a CycleGAN on the slices of a store.
+
+    Parameters
+    ----------
+    networks : CycleGAN
+        Made with a seed of the caller's; :func:`seeded` does so.
+    store : SliceStore
+        Of training cases alone.
+    objective : ObjectiveConfig
+    config : TrainingConfig
+    folder : Path
+        Where ``metrics.jsonl`` and ``checkpoints/`` go. What is there is taken up again if it was
+        made by the same choices on the same slices.
+    device : torch.device
+    progress : callable
+        Told step, steps in all and the newest losses.
+
+    Notes
+    -----
+    A step is a function of the state and of its number: batches are drawn by the seed and the step
+    (:mod:`.matching`), and everything else that remembers is in the checkpoint. On a processor,
+    with as many threads, a run that was stopped and taken up again ends with the weights it would
+    have had, bit by bit.
+
+    Several processes (torchrun) train as one with a batch as many times as large: every loss is a
+    mean over images, so the mean of the gradients is the gradient of the mean.
+    """
+
+    networks: CycleGAN
+    store: SliceStore
+    objective: ObjectiveConfig
+    config: TrainingConfig
+    folder: Path
+    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
+    progress: Progress = lambda step, steps, losses: None
+
+    def __post_init__(self) -> None:
+        config = self.config
+        self.networks.to(self.device)
+        if self.device.type == "cuda":
+            self.networks.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+        self.generators = nn.ModuleList([self.networks.forwards, self.networks.backwards])
+        self.average = AveragedModel(
+            self.generators,
+            multi_avg_fn=get_ema_multi_avg_fn(config.average),  # pyright: ignore[reportUnknownArgumentType]
+        )
+        self.optimizers = {
+            name: torch.optim.Adam(
+                [{"params": list(network.parameters()), "initial_lr": rate}],
+                rate,
+                config.betas,
+                fused=self.device.type == "cuda",
+            )
+            for name, network, rate in (
+                ("generator", self.generators, config.generator_rate),
+                ("discriminator", self.networks.judges, config.discriminator_rate),
+            )
+        }
+        scaled = config.precision == "fp16"
+        self.scaler = torch.amp.GradScaler(self.device.type, enabled=scaled)
+        self.buffers = {
+            site: ReplayBuffer(self.objective.replay, config.seed + place)
+            for place, site in enumerate((self.networks.reference, *self.networks.others))
+        }
+        self.signs = WarningSigns()
+        self.step = 0
+        if config.compile:
+            for network in (*self.networks.backwards, *self.networks.judges):
+                network.compile()  # pyright: ignore[reportUnknownMemberType]
+            self.networks.forwards.compile()  # pyright: ignore[reportUnknownMemberType]
+
+    def train(self, until: int | None = None) -> None:
+        """Train to step ``until``, or to the end, from where the last checkpoint stands."""
+        config, sites = self.config, self.networks.others
+        self._check_sizes()
+        self.resume()
+        matching = match(self.store, self.networks.reference, config.bandwidth, config.seed)
+        end = config.steps if until is None else until
+        neighbours = self.networks.slices // 2
+        rank, world = place()
+        with BatchLoader(matching, config, neighbours, self.device, rank, world) as loader:
+            while self.step < end:
+                step, site = self.step, sites[self.step % len(sites)]
+                losses = self.one_step(loader, site, step)
+                self.step = step + 1
+                if self.step % config.log_every == 0 or self.step == config.steps:
+                    self._note(site, losses)
+                if self.step % config.checkpoint_every == 0 or self.step == config.steps:
+                    self.save()
+
+    def _check_sizes(self) -> None:
+        """Refuse, before the first step, what the networks could not halve or cannot be cropped."""
+        y, x = self.store.images.shape[-2:]
+        crop = self.config.crop
+        if crop is not None and crop > min(y, x):
+            raise ConfigError(f"a crop of {crop} voxels does not fit into slices of {y} x {x}")
+        multiple = SIZE_MULTIPLE * max(phase.shrink for phase in self.config.phases)
+        sizes = (y, x) if crop is None else (crop, crop)
+        if any(size % multiple for size in sizes):
+            raise ConfigError(
+                f"expected crops, or slices, of multiples of {multiple} voxels (the networks halve "
+                f"twice what is shrunk first), got {sizes[0]} x {sizes[1]}"
+            )
+
+    def one_step(self, loader: BatchLoader, site: str, step: int) -> Losses:
+        """Move the generators, then the two discriminators that judge them."""
+        parts, objective = self.config.accumulate, self.objective
+        penalise = objective.r1 > 0 and step % objective.r1_every == 0
+        batches = [loader.batch(site, step, part) for part in range(parts)]
+        following = self.networks.others[(step + 1) % len(self.networks.others)]
+        for part in range(parts):
+            loader.expect(following, step + 1, part)
+        told: Losses = {}
+        made: list[Translated] = []
+
+        self.networks.judges.requires_grad_(False)
+        self.optimizers["generator"].zero_grad()
+        for x, r in batches:
+            with self._autocast():
+                images = translate(self.networks, site, x, r)
+                losses = generator_losses(self.networks, site, x, r, images, objective)
+            self._backward(losses, told)
+            made.append(images)
+        last = batches[-1][0]
+        own = self.networks.middle(last.images)
+        told["change"] = _mean_change(own, made[-1].to_reference, last.mask)
+        self._move("generator", self.generators)
+        self.networks.judges.requires_grad_(True)
+
+        self.optimizers["discriminator"].zero_grad()
+        for (x, r), images in zip(batches, made, strict=True):
+            with self._autocast():
+                losses = discriminator_losses(
+                    self.networks, site, x, r, images, objective, exchange_of(self.buffers),
+                    penalise=penalise,
+                )  # fmt: skip
+            self._backward(losses, told)
+        told["discriminator_gradient"] = self._move("discriminator", self.networks.judges)
+
+        self.scaler.update()
+        self.average.update_parameters(self.generators)
+        return told
+
+    def _backward(self, losses: Losses, told: Losses) -> None:
+        total = torch.stack(list(losses.values())).sum() / self.config.accumulate
+        self.scaler.scale(total).backward()  # pyright: ignore[reportUnknownMemberType]
+        for name, loss in losses.items():
+            share = loss.detach() / self.config.accumulate
+            told[name] = told[name] + share if name in told else share
+
+    def _move(self, name: str, networks: nn.Module) -> Tensor:
+        """Let the optimizer step; return the norm of the gradient, without waiting for it."""
+        optimizer = self.optimizers[name]
+        for group in optimizer.param_groups:
+            group["lr"] = group["initial_lr"] * self._rate_at(self.step)
+        gradients = [w.grad for w in networks.parameters() if w.grad is not None]
+        average_over_processes(gradients)
+        self.scaler.unscale_(optimizer)
+        norm = nn.utils.get_total_norm(gradients)
+        self.scaler.step(optimizer)
+        return norm
+
+    def _autocast(self) -> torch.autocast:
+        kind = AUTOCAST.get(self.config.precision)
+        return torch.autocast(self.device.type, kind, enabled=kind is not None)
+
+    def _rate_at(self, step: int) -> float:
+        """Return the share of the learning rate at a step: whole, then falling to zero."""
+        start = self.config.decay_from * self.config.steps
+        return min(1.0, (self.config.steps - step) / max(1.0, self.config.steps - start))
+
+    def _note(self, site: str, losses: Losses) -> None:
+        """Append the newest losses to the metrics: the one place that waits for a GPU."""
+        values = {name: float(value) for name, value in losses.items()}
+        warnings = self.signs.read(self.step, values)
+        for warning in warnings:
+            logger.warning("step %d: %s", self.step, warning)
+        if place()[0] == 0:
+            note_losses(self.folder / METRICS, self.step, site, values, warnings)
+        self.progress(self.step, self.config.steps, values)
+
+    def save(self) -> None:
+        """Write a checkpoint, and remove older ones."""
+        if place()[0] != 0:
+            return
+        folder = self.folder / "checkpoints"
+        save_state(checkpoint_path(folder, self.step), self._state())
+        remove_old(folder, self.config.keep)
+
+    def _state(self) -> dict[str, Any]:
+        return {
+            "step": self.step,
+            "made_by": self._made_by(),
+            "networks": dict(self.networks.state_dict()),
+            "average": dict(self.average.state_dict()),
+            "optimizers": {name: one.state_dict() for name, one in self.optimizers.items()},
+            "scaler": self.scaler.state_dict(),
+            "buffers": {site: one.state_dict() for site, one in self.buffers.items()},
+            "signs": self.signs.state_dict(),
+        }
+
+    def resume(self) -> None:
+        """Take up the newest whole checkpoint of the folder, if there is one.
+
+        Raises
+        ------
+        IntegrityError
+            If it was made with other choices or on other slices.
+        """
+        state = load_latest(self.folder / "checkpoints")
+        if state is None:
+            cut_back(self.folder / METRICS, 0)
+            return
+        if state["made_by"] != self._made_by():
+            raise IntegrityError(
+                f"{self.folder}: the checkpoints there come from other choices or other slices; "
+                "train into another folder"
+            )
+        self.step = state["step"]
+        self.networks.load_state_dict(state["networks"])
+        self.average.load_state_dict(state["average"])
+        for name, optimizer in self.optimizers.items():
+            optimizer.load_state_dict(state["optimizers"][name])
+        self.scaler.load_state_dict(state["scaler"])
+        for site, buffer in self.buffers.items():
+            buffer.load_state_dict(state["buffers"][site])
+        self.signs.load_state_dict(state["signs"])
+        cut_back(self.folder / METRICS, self.step)
+
+    def _made_by(self) -> str:
+        return digest_value({
+            "training": self.config.model_dump(mode="json"),
+            "objective": self.objective.model_dump(mode="json"),
+            "networks": [[name, list(w.shape)] for name, w in self.networks.state_dict().items()],
+            "sites": [self.networks.reference, *self.networks.others],
+            "slices": self.store.digest,
+        })  # fmt: skip
+
+
+def _mean_change(own: Tensor, made: Tensor, mask: Tensor) -> Tensor:
+    change = (made.detach() - own).abs() * mask
+    return change.sum() / (mask.sum() * own.shape[1]).clamp(min=1)
