@@ -3,43 +3,13 @@
 from __future__ import annotations
 
 import math
-import unicodedata
 from collections.abc import Sequence
 from numbers import Real
 
+from harmonize_kit.core.shown import shown as shown
+
 MISSING = "\N{EN DASH}"
 _MINUS = "\N{MINUS SIGN}"
-_JOINERS = {"\u200c", "\u200d"}  # they shape letters of living scripts and reorder nothing
-
-
-def shown(name: object, limit: int | None = None) -> str:
-    r"""Return a name with its control and direction characters written out, cut to ``limit``.
-
-    A site called with a right-to-left override would turn the rest of its line around, and a
-    control character makes an SVG file unreadable; escaped, both are just odd names.
-
-    Examples
-    --------
-    >>> shown("Site" + chr(0x202E) + "A")
-    'Site\\u202eA'
-    """
-    text = "".join(_escaped(character) for character in str(name))
-    if limit is not None and len(text) > limit:
-        return text[: limit - 1] + "…"
-    return text
-
-
-def _escaped(character: str) -> str:
-    if character in _JOINERS or unicodedata.category(character) not in {
-        "Cc",
-        "Cf",
-        "Cs",
-        "Cn",
-        "Zl",
-        "Zp",
-    }:
-        return character
-    return character.encode("unicode_escape", "backslashreplace").decode("ascii")
 
 
 def finite(value: object) -> float | None:
