@@ -12,7 +12,8 @@ from typing import Any
 
 PACKAGES = (
     "harmonize-kit", "numpy", "scipy", "pandas", "pyarrow", "SimpleITK", "pyradiomics-bhklab",
-    "PyWavelets", "scikit-learn", "formulaic", "distributed",
+    "PyWavelets", "scikit-learn", "formulaic", "distributed", "nilearn", "torch", "safetensors",
+    "deepbet", "dcm2niix",
 )  # fmt: skip
 
 

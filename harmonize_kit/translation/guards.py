@@ -18,6 +18,8 @@ from harmonize_kit.config.guards import GuardConfig
 # Bins of an intensity curve: equally many voxels each, so few voxels make few bins.
 BINS, SMALLEST_BIN = 32, 50
 SHELL_VOXELS = 3
+# Change, in standard deviations, that is not worth asking what it is made of.
+SMALLEST_CHANGE = 0.02
 # Axes of a field that varies slowly: a polynomial of this degree in each coordinate.
 DEGREE = 2
 Image = NDArray[np.floating]
@@ -66,7 +68,7 @@ class Guarded:
                 "change", self.change, config.change_at_most,
                 f"intensities changed by {self.change:.2f} standard deviations on average",
             )  # fmt: skip
-        if self.explained < config.explained_at_least:
+        if self.change > SMALLEST_CHANGE and self.explained < config.explained_at_least:
             yield Flag(
                 "explained", self.explained, config.explained_at_least,
                 f"of the change, {self.explained:.0%} is a change of contrast or gain; the rest "

@@ -7,6 +7,7 @@ discriminator*: where its gradient vanishes, generators are free to do as they l
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from typing import Any
 
@@ -29,10 +30,12 @@ class WarningSigns:
 
     def read(self, step: int, values: dict[str, float]) -> list[str]:
         """Return what there is to warn of at this step, each a sentence."""
-        self.changes.append(values["change"])
-        self.gradients.append(values["discriminator_gradient"])
+        for kept, name in ((self.changes, "change"), (self.gradients, "discriminator_gradient")):
+            # In 16 bits a gradient may overflow, and the step is then left out by its scaler.
+            if math.isfinite(values[name]):
+                kept.append(values[name])
         found: list[tuple[str, str]] = []
-        if len(self.gradients) == PATIENCE:
+        if len(self.gradients) == len(self.changes) == PATIENCE:
             change, gradient = _median(self.changes), _median(self.gradients)
             self.largest = max(self.largest, gradient)
             if change < SMALLEST_CHANGE:

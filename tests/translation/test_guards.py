@@ -49,6 +49,8 @@ def test_invented_anatomy_is_flagged(head: dict[str, np.ndarray]) -> None:
     after = np.where(mask, image + texture / texture.std(), image)
     found = guard(image, after, mask, head["tissues"])
     assert found.explained < 0.3
+    little = guard(image, np.where(mask, image + 0.01 * texture, image), mask, head["tissues"])
+    assert not little.flags(GuardConfig())
     flagged = {flag.measure: flag for flag in found.flags(GuardConfig())}
     assert "may be anatomy that was not there" in flagged["explained"].sentence
 

@@ -296,6 +296,10 @@ def test_signs_of_a_quiet_failure_are_told_once() -> None:
     again = WarningSigns()
     again.load_state_dict(signs.state_dict())
     assert again.read(99, {"change": 1e-5, "discriminator_gradient": 1e-4}) == []
+    overflown = WarningSigns()
+    for step in range(3):
+        overflown.read(step, {"change": 0.1, "discriminator_gradient": float("inf")})
+    assert overflown.state_dict()["gradients"] == []
     healthy = WarningSigns()
     for step in range(20):
         assert not healthy.read(step, {"change": 0.1, "discriminator_gradient": 1.0})

@@ -1,0 +1,102 @@
+"""All choices of a training of image-level harmonization, as one file."""
+
+from __future__ import annotations
+
+from typing import Annotated, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from harmonize_kit.config.translation import (
+    DiscriminatorConfig,
+    GeneratorConfig,
+    ObjectiveConfig,
+    TrainingConfig,
+)
+
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+class DifferencesConfig(BaseModel):
+    """How far sites may differ in what no translation is to learn.
+
+    A network that is to make the images of one site look like those of another learns whatever
+    tells them apart. Where one site has more tumours, or older people, it learns to add or remove
+    tumours and years (Cohen et al. 2018).
+
+    Parameters
+    ----------
+    share : float
+        Largest difference of a share between a site and the reference: of cases with a lesion, of
+        a level of a covariate (women, say).
+    standardised : float
+        Largest difference of the means of a continuous covariate in pooled standard deviations; 0.5
+        is what Cohen (1988) called medium, and a difference one can see.
+    alike : tuple of str
+        Columns that are held to these bounds as they are. Those that batches are matched on are
+        held to them as they are drawn.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    share: Share = 0.2
+    standardised: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 0.5
+    alike: tuple[str, ...] = ()
+
+
+class TranslationConfig(BaseModel):
+    """Networks, what they are asked for, how they are trained, and on what.
+
+    Parameters
+    ----------
+    generator, discriminator, objective, training
+        See :mod:`harmonize_kit.config.translation`. Channels that are not said are as many as there
+        are modalities.
+    differences : DifferencesConfig
+    reference : str, optional
+        The site whose look images get.
+    match : tuple of str
+        Covariates that batches are matched on.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    generator: GeneratorConfig = GeneratorConfig()
+    discriminator: DiscriminatorConfig = DiscriminatorConfig()
+    objective: ObjectiveConfig = ObjectiveConfig()
+    training: TrainingConfig = TrainingConfig()
+    differences: DifferencesConfig = DifferencesConfig()
+    reference: str | None = None
+    match: tuple[str, ...] = ()
+
+    @model_validator(mode="after")
+    def _of_slices(self) -> Self:
+        if self.generator.dimensions != 2 or self.discriminator.dimensions != 2:
+            raise ValueError("networks of slices are trained (dimensions: 2), got dimensions: 3")
+        if self.training.crop is not None and (
+            self.generator.coordinates or self.discriminator.coordinates
+        ):
+            # A place in a crop is no place in the head; and in use there are no crops.
+            raise ValueError(
+                "coordinates are those of what is shown, so that a network trained on crops would "
+                "be told other places in use; set training.crop: null, or coordinates: false"
+            )
+        return self
+
+    def with_channels(self, count: int) -> TranslationConfig:
+        """Return the choices for images of ``count`` modalities.
+
+        Raises
+        ------
+        ValueError
+            If a network was given another number of channels.
+        """
+        sections: dict[str, GeneratorConfig | DiscriminatorConfig] = {}
+        for name in ("generator", "discriminator"):
+            own: GeneratorConfig | DiscriminatorConfig = getattr(self, name)
+            if "channels" in own.model_fields_set and own.channels != count:
+                raise ValueError(
+                    f"{name}.channels is {own.channels}, and there are {count} modalities; leave "
+                    "channels out, or choose the modalities with --modalities"
+                )
+            sections[name] = own.model_copy(update={"channels": count})
+        return self.model_copy(update=sections)

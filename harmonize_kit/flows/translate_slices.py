@@ -1,0 +1,185 @@
+"""The slices that networks are trained on, cut once from a cohort and kept beside the model."""
+
+from __future__ import annotations
+
+import json
+import logging
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from harmonize_kit.core.digest import digest_value
+from harmonize_kit.errors import CaseError, NothingSucceededError
+from harmonize_kit.flows.assemble import STAGES
+from harmonize_kit.flows.translate_cohort import TranslationCase, TranslationCohort
+from harmonize_kit.flows.translate_read import read_case
+from harmonize_kit.preprocess.orientation import AxisOrder
+from harmonize_kit.storage.images import open_mask
+from harmonize_kit.storage.whole import write_text
+from harmonize_kit.translation.store import SlicedCase, SliceStore, open_store, write_store
+
+FOLDER, DOCUMENT = "slices", "slices.json"
+# To be counted up when slices are cut in another way.
+SCHEMA = "harmonize-kit/sliced-cohort/1"
+COLUMNS = ["id", "stage", "code", "message"]
+# Told of each case: what failed of it, if anything, how many are done, and how many there are.
+Progress = Callable[[Any, int, int], None]
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Unread:
+    """A case that could not be read, as ``failures.csv`` says it."""
+
+    id: str
+    stage: str
+    code: str
+    message: str
+
+
+@dataclass(frozen=True)
+class Sliced:
+    """The slices of a cohort.
+
+    Parameters
+    ----------
+    store : SliceStore
+    unread : tuple of Unread
+    notes : tuple of str
+        What the files of cases told.
+    reused : bool
+        Whether they were there from an earlier run.
+    """
+
+    store: SliceStore
+    unread: tuple[Unread, ...]
+    notes: tuple[str, ...]
+    reused: bool
+
+
+def slices_key(cohort: TranslationCohort, multiple: int, least: int) -> str:
+    """Return the digest of all that determines the slices; files are read to their end."""
+    cases: list[Any] = []
+    for case in cohort.cases:
+        try:
+            content = case.source.content(case.source.files())
+        except CaseError as error:
+            content = {"unreadable": error.code}
+        cases.append([case.id, case.site, dict(case.covariates), case.lacks, content])
+    return digest_value({
+        "schema": SCHEMA, "cases": cases, "modalities": list(cohort.modalities),
+        "multiple": multiple, "least": least,
+    })  # fmt: skip
+
+
+def cut_slices(
+    cohort: TranslationCohort, folder: Path, key: str, multiple: int, least: int, progress: Progress
+) -> Sliced:
+    """Cut the slices of a cohort into ``folder``, unless they are there.
+
+    A case that cannot be read is named and left out.
+
+    Parameters
+    ----------
+    cohort : TranslationCohort
+    folder : Path
+        Of the model.
+    key : str
+        Of :func:`slices_key`.
+    multiple, least : int
+        Slices are padded to a multiple of so many voxels a side, and to no less than so many.
+
+    Raises
+    ------
+    NothingSucceededError
+        If no case of a site can be read.
+    """
+    kept = _kept(folder, key)
+    if kept is not None:
+        progress(None, len(cohort.cases), len(cohort.cases))
+        rows = tuple(Unread(**row) for row in kept["unread"])
+        _write_failures(rows, folder)
+        return Sliced(open_store(folder / FOLDER), rows, tuple(kept["notes"]), reused=True)
+    (folder / DOCUMENT).unlink(missing_ok=True)
+    shutil.rmtree(folder / FOLDER, ignore_errors=True)
+    unread: list[Unread] = []
+    notes: list[str] = []
+    size = _common_size(cohort, multiple, least)
+    try:
+        write_store(folder / FOLDER, _sliced(cohort, unread, notes, progress), size)
+    finally:
+        _write_failures(unread, folder)
+    document = {
+        "schema": SCHEMA, "key": key, "unread": [asdict(one) for one in unread], "notes": notes,
+    }  # fmt: skip
+    write_text(folder / DOCUMENT, json.dumps(document, indent=1, ensure_ascii=False) + "\n")
+    return Sliced(open_store(folder / FOLDER), tuple(unread), tuple(notes), reused=False)
+
+
+def _write_failures(unread: Sequence[Unread], folder: Path) -> None:
+    """Write ``failures.csv``: the cases that could not be read."""
+    frame = pd.DataFrame([asdict(one) for one in unread], columns=COLUMNS, dtype=object)
+    write_text(folder / "failures.csv", frame.to_csv(index=False, lineterminator="\n"))
+
+
+def _kept(folder: Path, key: str) -> dict[str, Any] | None:
+    try:
+        document = json.loads((folder / DOCUMENT).read_text(encoding="utf-8"))
+        return document if document["key"] == key else None
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _common_size(cohort: TranslationCohort, multiple: int, least: int) -> tuple[int, int]:
+    """Return rows and columns that hold the slices of every case, by the grids of their masks."""
+    sizes: list[tuple[int, int]] = []
+    for case in cohort.cases:
+        try:
+            grid = open_mask(Path(case.source.brain_mask)).volume.geometry
+        except CaseError:
+            continue
+        across, back, _ = AxisOrder.of(grid).geometry(grid).size
+        sizes.append((back, across))
+    y, x = np.max([(least, least), *sizes], axis=0)
+    return int(-(-y // multiple) * multiple), int(-(-x // multiple) * multiple)
+
+
+def _sliced(
+    cohort: TranslationCohort, unread: list[Unread], notes: list[str], progress: Progress
+) -> Iterator[SlicedCase]:
+    total, found = len(cohort.cases), set[str]()
+    progress(None, 0, total)
+    for number, case in enumerate(cohort.cases, start=1):
+        failure: Unread | None = None
+        try:
+            sliced, told = _slice(case)
+        except CaseError as error:
+            failure = Unread(case.id, STAGES.get(error.code, "read"), error.code, error.message)
+            unread.append(failure)
+            logger.warning("case %s is left out: %s %s", case.id, error.code, error.message)
+        else:
+            notes += [f"case {case.id}: {note}" for note in told]
+            found.add(case.site)
+            yield sliced
+        progress(failure or case, number, total)
+    for site in cohort.sites:
+        if site not in found:
+            own = {case.id for case in cohort.cases if case.site == site}
+            first = next(one for one in unread if one.id in own)
+            raise NothingSucceededError(
+                f"no case of site '{site}' can be trained on; the first, '{first.id}', failed with "
+                f"{first.code}: {first.message}"
+            )
+
+
+def _slice(case: TranslationCase) -> tuple[SlicedCase, tuple[str, ...]]:
+    read = read_case(case)
+    sliced = SlicedCase(
+        case.id, case.site, case.covariates, read.stack.channels(), read.mask, read.lesion
+    )
+    return sliced, read.notes
