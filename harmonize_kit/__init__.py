@@ -11,6 +11,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 from harmonize_kit.flows.judgement import compare, report
+from harmonize_kit.flows.preprocessing import preprocess
 
 if TYPE_CHECKING:
     from harmonize_kit.combat import ComBat, CovBat, LongitudinalComBat, NestedComBat
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from harmonize_kit.core.scorecard import Scorecard
     from harmonize_kit.core.table import FeatureTable
     from harmonize_kit.core.volume import Geometry, Volume
+    from harmonize_kit.flows.compare_images import compare_images
     from harmonize_kit.flows.extract import extract
     from harmonize_kit.flows.models import load, save
     from harmonize_kit.flows.robustness import robustness
@@ -40,6 +42,7 @@ _HOMES = {
     "NestedComBat": "combat",
     "Scorecard": "core.scorecard",
     "Volume": "core.volume",
+    "compare_images": "flows.compare_images",
     "describe_feature": "core.feature_dictionary",
     "extract": "flows.extract",
     "feature_dictionary": "core.feature_dictionary",
@@ -64,10 +67,12 @@ __all__ = [
     "Scorecard",
     "Volume",
     "compare",
+    "compare_images",
     "describe_feature",
     "extract",
     "feature_dictionary",
     "load",
+    "preprocess",
     "read_cohort",
     "read_feature_table",
     "report",

@@ -22,8 +22,11 @@ from harmonize_kit_cli.federate import federate
 from harmonize_kit_cli.fit import fit
 from harmonize_kit_cli.import_model import import_model
 from harmonize_kit_cli.inspect import inspect
+from harmonize_kit_cli.preprocess import preprocess
 from harmonize_kit_cli.report import report
 from harmonize_kit_cli.robustness import robustness
+from harmonize_kit_cli.split import split
+from harmonize_kit_cli.translate import translate
 from harmonize_kit_cli.validate import validate
 
 # Modules that call back, and catch what is raised in a call back.
@@ -43,7 +46,8 @@ def cli() -> None:
 
     \b
     The usual order:
-      harmonize-kit extract cohort.csv -o features
+      harmonize-kit preprocess scans.csv -o heads
+      harmonize-kit extract heads/cohort.csv -o features
       harmonize-kit fit features/features.csv -o model --site scanner --preserve "age + sex"
       harmonize-kit apply model features/features.csv -o harmonized.csv
       harmonize-kit report raw=features/features.csv combat=harmonized.csv -o report --site scanner
@@ -54,8 +58,8 @@ def cli() -> None:
 
 
 for command in (
-    demo, extract, robustness, fit, apply, adapt, import_model, federate, report, compare,
-    inspect, validate, doctor,
+    demo, preprocess, split, extract, robustness, fit, apply, adapt, import_model, federate, report,
+    compare, translate, inspect, validate, doctor,
 ):  # fmt: skip
     cli.add_command(command)
 

@@ -11,7 +11,7 @@ from typing import Any, Generic, TypeVar
 
 from threadpoolctl import ThreadpoolController
 
-from harmonize_kit.errors import CaseError, HarmonizeError
+from harmonize_kit.errors import CaseError, HarmonizeError, StageError
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -32,12 +32,16 @@ class Done(Generic[Result]):
 
 @dataclass(frozen=True)
 class Failed:
-    """A case that failed, with the reason code and message of ``failures.csv``."""
+    """A case that failed, with the reason code and message of ``failures.csv``.
+
+    ``stage`` is where it failed, of cases that go through several; empty where that is not known.
+    """
 
     id: str
     code: str
     message: str
     seconds: float = 0.0
+    stage: str = ""
 
 
 def run_one(function: Callable[[Any], Result], case_id: str, item: Any) -> Done[Result] | Failed:
@@ -61,7 +65,8 @@ def run_one(function: Callable[[Any], Result], case_id: str, item: Any) -> Done[
             raise
         logger.debug("case %s failed", case_id, exc_info=True)
         code, message = _reason(error)
-        return Failed(case_id, code, message, time.perf_counter() - start)
+        stage = error.stage if isinstance(error, StageError) else ""
+        return Failed(case_id, code, message, time.perf_counter() - start, stage)
     return Done(case_id, value, time.perf_counter() - start)
 
 

@@ -1,0 +1,109 @@
+"""Settings of registration: which scans move, onto what, and how hard it is tried."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+Millimetres = Annotated[float, Field(gt=0.0, allow_inf_nan=False)]
+
+
+class RegistrationConfig(BaseModel):
+    """How the scans of a case are brought together and onto a template.
+
+    Parameters
+    ----------
+    mode : {"template", "native"}
+        "template" resamples every image, once, onto the common grid. "native" leaves every image
+        where it is, and moves masks and labels only: voxels that were never interpolated are what
+        texture features are best measured on.
+    reference : str, optional
+        Modality that the others are moved to; the one with the finest voxels where none is named,
+        because detail can be thrown away but not made.
+    within : {"rigid", "none"}
+        Movement between the scans of a subject. A head moves between two sequences, it does not
+        change its shape: six degrees of freedom, and no more. It is tried even where the grids
+        agree, for equal grids say that the scanner was told the same, not that the head lay still.
+    template : str
+        "mni152" (ICBM 2009a, symmetric, T1-weighted, skull-stripped, as nilearn ships it), the
+        path of another image, or "none".
+    template_mask : str, optional
+        Path of the brain mask of a template given by path. Without one, what is not exactly 0 is
+        its brain if it is skull-stripped.
+    resolution : {1, 2}
+        Voxel size in mm of the mni152 grid.
+    grid : {"template", "brats"}
+        "brats" is the grid of the BraTS challenges in size, 240 x 240 x 155 voxels of 1 mm,
+        centred on the template's brain. The anatomy is still the template's, not SRI24's.
+    to_template : {"affine", "rigid", "none"}
+        Affine takes position, size and shear from the head, twelve degrees of freedom; rigid keeps
+        its size and shape, which volumes and shape features need.
+    interpolation : {"linear", "bspline"}
+        Linear never overshoots: at the edge of a stripped brain it makes no intensity that the
+        scan does not have. Cubic B-splines are sharper; they are clipped to the range of the scan.
+    samples : int
+        Voxels drawn, at random with the seed, for the metric at each level. At 80 000, twice as
+        many move the result by some hundredths of a mm.
+    bins : int
+        Grey levels of each side of the joint histogram (Mattes et al. 2003, IEEE TMI 22:120).
+    iterations : int
+        Most steps of the optimizer at each level; it usually stops earlier by itself.
+    finest_mm : float
+        Spacing of the finest level. Half of it costs more than twice the time and gained a few
+        hundredths of a mm on a head of 1 mm voxels.
+    least_shift_mm : float
+        A movement within the subject smaller than this at every point of the brain counts as none:
+        it is below what the method resolves, and interpolation would blur the image for nothing.
+    scale_limits : tuple of float
+        A note is made where the head was stretched by less or more: to reach MNI152, adult heads
+        are stretched by up to about a quarter.
+    dice_limit : float
+        A note is made where brain mask and template's brain mask overlap less (Dice).
+    seed : int
+        Of the sampling. The same scans, configuration and seed give the same bits.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    mode: Literal["template", "native"] = "template"
+    reference: str | None = None
+    within: Literal["rigid", "none"] = "rigid"
+    template: str = Field(default="mni152", min_length=1)
+    template_mask: str | None = None
+    resolution: Literal[1, 2] = 1
+    grid: Literal["template", "brats"] = "template"
+    to_template: Literal["affine", "rigid", "none"] = "affine"
+    interpolation: Literal["linear", "bspline"] = "linear"
+    samples: int = Field(default=80_000, ge=1_000)
+    bins: int = Field(default=32, ge=8, le=256)
+    iterations: int = Field(default=60, ge=1)
+    finest_mm: Millimetres = 2.0
+    least_shift_mm: float = Field(default=0.2, ge=0.0, allow_inf_nan=False)
+    scale_limits: tuple[Millimetres, Millimetres] = (0.7, 1.4)
+    dice_limit: float = Field(default=0.85, ge=0.0, le=1.0)
+    seed: int = Field(default=1, ge=1, lt=2**31)
+
+    @property
+    def uses_template(self) -> bool:
+        """Whether the scans are registered to a template at all."""
+        return self.template != "none" and self.to_template != "none"
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.scale_limits[0] >= self.scale_limits[1]:
+            raise ValueError(
+                "scale_limits must be (low, high) with low below high, got "
+                f"({self.scale_limits[0]:g}, {self.scale_limits[1]:g})"
+            )
+        if self.grid == "brats" and (not self.uses_template or self.resolution != 1):
+            raise ValueError(
+                "grid: brats is a grid of 1 mm around a template's brain; it needs a template, "
+                "to_template: affine or rigid, and resolution: 1"
+            )
+        if self.template_mask is not None and self.template in ("mni152", "none"):
+            raise ValueError(
+                f"template_mask belongs to a template given by its path, got template: "
+                f"{self.template}, which needs none"
+            )
+        return self
