@@ -16,7 +16,7 @@ from harmonize_kit_cli.table_options import columns_of, table_options
 @judge_options
 @click.option(
     "--methods", default="raw,combat", show_default=True, metavar="NAMES",
-    help="Out of raw, combat, combat-gam, covbat, longitudinal, nested.",
+    help="Out of raw, combat, combat-gam, covbat, longitudinal, nested, neuroharmonize.",
 )  # fmt: skip
 @click.option(
     "--preserve",
@@ -25,7 +25,8 @@ from harmonize_kit_cli.table_options import columns_of, table_options
 @click.option("--categorical", metavar="COLS", help="Covariates that are groups, though numbers.")
 @click.option(
     "--smooth", metavar="COLS",
-    help="Covariates with a smooth effect (combat-gam).  [default: preserved numbers]",
+    help="Covariates with a smooth effect (combat-gam, neuroharmonize).  "
+    "[default: preserved numbers; neuroharmonize none]",
 )  # fmt: skip
 @click.option(
     "--batch", metavar="COL", multiple=True,

@@ -22,6 +22,19 @@ from harmonize_kit_cli.table_options import columns_of, table_options
     metavar="NAME=MODEL",
     help="Saved model of a table: its shrinkage and training range are shown.",
 )
+@click.option(
+    "--images",
+    multiple=True,
+    metavar="NAME=COHORT",
+    help="Images the table of this name was measured in, to be judged and shown; the first table's "
+    "come first, and their masks are lesions.",
+)
+@click.option(
+    "--true-images",
+    type=click.Path(path_type=Path),
+    metavar="COHORT",
+    help="The same cases on the scanner that is aimed at.",
+)
 @table_options
 @command_options
 def report(
@@ -34,6 +47,8 @@ def report(
     subject: str | None,
     title: str,
     models: tuple[str, ...],
+    images: tuple[str, ...],
+    true_images: Path | None,
     folds: int,
     permutations: int,
     bootstraps: int,
@@ -54,6 +69,8 @@ def report(
       harmonize-kit report raw=features.csv combat=harmonized.csv -o report --site scanner
       harmonize-kit report raw=a.csv combat=b.csv -o report --site site --biology age,sex
       harmonize-kit report raw=a.csv combat=b.csv -o report --site site --model combat=model
+      harmonize-kit report raw=a.csv gan=b.csv -o report --site site \\
+          --images raw=cohort.csv --images gan=made/cohort.csv --true-images one_scanner.csv
     """
     from harmonize_kit.config.compare import CompareConfig
     from harmonize_kit.flows.report import report_tables
@@ -63,10 +80,12 @@ def report(
         name: TableInput(path, covariates, features, id_column, columns_of(not_features))
         for name, path in _named(tables, "raw=features.csv").items()
     }
+    pictured = _images(images, list(named), true_images)
     config = CompareConfig(folds=folds, permutations=permutations, bootstraps=bootstraps, seed=seed)
     card, page = report_tables(
         named, output, site=site, biology=columns_of(biology), outcome=outcome, subject=subject,
         config=config, title=title, show_ids=show_ids, models=_named(models, "combat=model"),
+        images=pictured, true_images=true_images,
     )  # fmt: skip
     say_site_prediction(console, card)
     console.say(f"Report: {page}")
@@ -84,3 +103,18 @@ def _named(texts: tuple[str, ...], example: str) -> dict[str, Path]:
             raise click.UsageError(f"the name '{name}' is given twice")
         found[name] = Path(path)
     return found
+
+
+def _images(texts: tuple[str, ...], tables: list[str], truth: Path | None) -> dict[str, Path]:
+    """Return the cohorts of images, the state before first."""
+    found = _named(texts, "gan=cohort.csv")
+    unknown = [name for name in found if name not in tables]
+    if unknown:
+        raise click.UsageError(f"--images: there is no table named '{unknown[0]}'")
+    if (found or truth is not None) and tables[0] not in found:
+        raise click.UsageError(
+            f"--images: name the images before harmonization too: --images {tables[0]}=COHORT"
+        )
+    if found and len(found) < 2 and truth is None:
+        raise click.UsageError("--images: expected those of a second table, or --true-images")
+    return {name: found[name] for name in tables if name in found}

@@ -142,6 +142,6 @@ def require_complete(table: FeatureTable, what: str) -> None:
         row, column = missing[0]
         raise TableError(
             f"{table.source}: {what} needs every feature of every case, got {len(missing)} missing "
-            f"cells, the first at id '{table.ids[row]}', column '{table.names[column]}'; "
+            f"cells (NaN), the first at id '{table.ids[row]}', column '{table.names[column]}'; "
             "fill them in, leave these cases or features out, or use ComBat or ComBat-GAM"
         )

@@ -16,6 +16,7 @@ from harmonize_kit.compare.confounding import (
     warnings_of_design,
 )
 from harmonize_kit.compare.covariates import share_between_sites
+from harmonize_kit.compare.extrapolation import held_out_ranges
 from harmonize_kit.compare.folds import CrossValidation
 from harmonize_kit.compare.notes import constant_features, left_out_sites
 from harmonize_kit.compare.site_findings import SiteFindings
@@ -59,6 +60,7 @@ def describe(
             }
             for covariate in known
         },
+        "held_out_ranges": held_out_ranges(known, split),
         "condition_number": condition_number(study.site, study.biology_columns),
         "folds": config.folds,
         "permutations": config.permutations,

@@ -11,6 +11,9 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.intp]
 Flags = NDArray[np.bool_]
 
+MOST_DRAWN = 300  # features of a bootstrap sample
+SINGLE_FROM = 2_000_000  # cells of a table whose draws are summed in single precision
+
 
 def constant_columns(values: Floats) -> Flags:
     """Tell which columns do not vary beyond rounding.
@@ -73,3 +76,12 @@ def orthonormal(columns: Floats, scale: Floats | None = None) -> Floats:
     scaled = columns / np.where(norms > 0, norms, 1.0)
     left, singular, _ = np.linalg.svd(scaled, full_matrices=False)
     return left[:, singular > 1e-9]
+
+
+def draw_precision(values: Floats) -> type[np.floating[Any]]:
+    """Return the precision in which draws from a table, shape (n, p), are summed.
+
+    What is observed is always summed in double precision. Of a large table a draw may have a
+    relative error of 1e-6, which is far below what a permutation moves.
+    """
+    return np.float32 if values.size > SINGLE_FROM else np.float64

@@ -15,6 +15,7 @@ from itertools import pairwise
 import numpy as np
 
 from harmonize_kit.compare.arrays import (
+    MOST_DRAWN,
     Floats,
     Ints,
     column_scale,
@@ -26,8 +27,6 @@ from harmonize_kit.compare.covariates import Covariate
 from harmonize_kit.compare.linear_model import PartialEffect, partial_effect
 from harmonize_kit.compare.moments import resampled_moments
 from harmonize_kit.compare.resampling import Estimate, centred_interval
-
-MOST_DRAWN = 300  # features of a bootstrap sample
 
 
 @dataclass(frozen=True)

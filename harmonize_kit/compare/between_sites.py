@@ -20,6 +20,8 @@ from harmonize_kit.compare.moments import inverse
 from harmonize_kit.compare.resampling import Estimate, centred_interval, null_of
 from harmonize_kit.compare.residuals import Residuals, leading_axes
 
+AT_ONCE = 100  # bootstrap samples
+
 
 @dataclass(frozen=True)
 class Distances:
@@ -67,16 +69,49 @@ def distances_between_sites(scores: Floats, site: Ints, weights: Floats | None =
         means[code] = weight @ here / max(counts[code], 1)
         centred = here - means[code]
         squares[code] = (centred.T * weight) @ centred
-    within = squares.sum(axis=0) / max(counts.sum() - k, 1)
-    covariances = squares / np.maximum(counts - 1, 1)[:, None, None]
+    return _distances(means[None], squares[None], counts[None])[0]
+
+
+def resampled_distances(scores: Floats, site: Ints, weights: Floats) -> list[Distances]:
+    """Return the distances in bootstrap samples, from sums of products of the scores.
+
+    Parameters
+    ----------
+    scores, site
+        As in :func:`distances_between_sites`; centred near zero, so that sums lose no digits.
+    weights : ndarray, shape (b, n)
+    """
+    bounds = np.searchsorted(site, np.arange(int(site.max()) + 2))
+    k, r, b = len(bounds) - 1, scores.shape[1], len(weights)
+    means, squares, counts = np.empty((b, k, r)), np.empty((b, k, r, r)), np.empty((b, k))
+    for code, (low, high) in enumerate(pairwise(bounds)):
+        here, weight = scores[low:high], weights[:, low:high]
+        counts[:, code] = weight.sum(axis=1)
+        means[:, code] = weight @ here / np.maximum(counts[:, [code]], 1)
+        products = (here[:, :, None] * here[:, None, :]).reshape(high - low, -1)
+        squares[:, code] = (weight @ products).reshape(b, r, r)
+    squares -= counts[..., None, None] * means[..., :, None] * means[..., None, :]
+    return _distances(means, squares, counts)
+
+
+def _distances(means: Floats, squares: Floats, counts: Floats) -> list[Distances]:
+    """Return distances from means (b, k, r), sums of squares (b, k, r, r), counts (b, k)."""
+    k = counts.shape[1]
     first, second = site_pairs(k)
-    gap = means[first] - means[second]
-    squared = np.sum(gap @ inverse(within) * gap, axis=1)
-    difference = covariances[first] - covariances[second]
-    size = max(float(np.linalg.norm(within)), np.finfo(np.float64).tiny)
-    return Distances(
-        np.sqrt(np.maximum(squared, 0)), np.linalg.norm(difference, axis=(1, 2)) / size
-    )
+    found: list[Distances] = []
+    for mean, square, count in zip(means, squares, counts, strict=True):
+        within = square.sum(axis=0) / max(count.sum() - k, 1)
+        covariances = square / np.maximum(count - 1, 1)[:, None, None]
+        gap = mean[first] - mean[second]
+        squared = np.sum(gap @ inverse(within) * gap, axis=1)
+        difference = covariances[first] - covariances[second]
+        size = max(float(np.linalg.norm(within)), np.finfo(np.float64).tiny)
+        found.append(
+            Distances(
+                np.sqrt(np.maximum(squared, 0)), np.linalg.norm(difference, axis=(1, 2)) / size
+            )
+        )
+    return found
 
 
 def between_sites(
@@ -104,7 +139,8 @@ def between_sites(
     scores = projected.adjusted()
     pairs = distances_between_sites(scores, site)
     drawn = _means([distances_between_sites(projected.adjusted(p), site) for p in permutations])
-    again = _means([distances_between_sites(scores, site, w) for w in weights])
+    parts = [weights[start : start + AT_ONCE] for start in range(0, len(weights), AT_ONCE)]
+    again = _means([d for part in parts for d in resampled_distances(scores, site, part)])
     value = _means([pairs])[0]
     estimates = [
         Estimate(

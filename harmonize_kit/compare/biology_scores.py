@@ -7,15 +7,16 @@ from collections.abc import Sequence
 import numpy as np
 
 from harmonize_kit.compare import notes
-from harmonize_kit.compare.arrays import Floats
+from harmonize_kit.compare.arrays import MOST_DRAWN, Floats, evenly
 from harmonize_kit.compare.association import Association, associations
 from harmonize_kit.compare.biology_target import BiologyTarget, KeptBiology
-from harmonize_kit.compare.candidates import Candidate
+from harmonize_kit.compare.candidates import Candidate, Refit
+from harmonize_kit.compare.feature_agreement import feature_agreement, resampled_agreement
 from harmonize_kit.compare.leak import exchange, exchanged_values, leaks
 from harmonize_kit.compare.new_site import new_site_scores, predict_new_sites
 from harmonize_kit.compare.panel import HeldOut, Panel
 from harmonize_kit.compare.prediction import Prediction, estimates, predict
-from harmonize_kit.compare.resampling import Estimate
+from harmonize_kit.compare.resampling import Estimate, centred_interval
 from harmonize_kit.compare.subject_scores import subject_scores
 from harmonize_kit.core.scorecard import Score
 
@@ -50,7 +51,7 @@ def biology_scores(
     candidate: Candidate,
     panel: Panel,
     found: Sequence[Association],
-    refits: Sequence[Floats],
+    refits: Sequence[Refit],
     target: BiologyTarget,
     kept: KeptBiology,
     names: Sequence[str],
@@ -62,30 +63,36 @@ def biology_scores(
     candidate : Candidate
     panel : Panel
     found : sequence of Association
-    refits : sequence of ndarray, shape (m, p)
-        The features of the cross-validated cases as each fold sees them.
+    refits : sequence of Refit
+        The cross-validated cases as each fold sees them.
     target : BiologyTarget
     kept : KeptBiology
         The candidate's biology, held against the target.
     names : sequence of str
         Features judged.
     """
+    some = notes.interval_of(len(names))
     scores: list[Score] = []
     for association in found:
-        remark = notes.join(notes.effect(association.covariate), notes.maker(candidate))
+        told = notes.effect(association.covariate)
+        remark = notes.join(told, notes.maker(candidate))
         name = association.covariate.name
         scores += [
-            _score(candidate, "association_median", name, association.median, remark),
+            _score(
+                candidate, "association_median", name, association.median, notes.join(remark, some)
+            ),
             _score(
                 candidate, "association_significant_fraction", name, association.significant, remark
             ),
         ]
     for name, agreed in kept.agreement.items():
         scores += [
-            _score(candidate, metric, name, estimate, notes.maker(candidate))
+            _score(candidate, metric, name, estimate, notes.join(notes.maker(candidate), some))
             for metric, estimate in agreed.items()
         ]
     scores.append(_ranks(candidate, panel, kept))
+    if target.truth is not None:
+        scores.append(_agreement(candidate, panel, target.truth))
     if panel.held_out is not None:
         scores += _predictions(candidate, panel, panel.held_out, refits, names)
     return scores + subject_scores(candidate, panel, target)
@@ -99,17 +106,28 @@ def _ranks(candidate: Candidate, panel: Panel, kept: KeptBiology) -> Score:
     )
 
 
+def _agreement(candidate: Candidate, panel: Panel, truth: Floats) -> Score:
+    """Return how far each case's features are those of the true table."""
+    value = float(np.median(feature_agreement(candidate.whole, truth)))
+    pair = evenly(candidate.whole, MOST_DRAWN), evenly(truth, MOST_DRAWN)
+    draws = resampled_agreement(*pair, panel.weights)
+    found = Estimate(value, centred_interval(value, draws, (-1.0, 1.0)))
+    remark = notes.join(notes.maker(candidate), notes.interval_of(truth.shape[1]))
+    return _score(candidate, "planted_feature_agreement", panel.study.site_name, found, remark)
+
+
 def _predictions(
     candidate: Candidate,
     panel: Panel,
     held_out: HeldOut,
-    refits: Sequence[Floats],
+    refits: Sequence[Refit],
     names: Sequence[str],
 ) -> list[Score]:
     """Return predictions in folds, what of them is a leak, and those at sites not seen."""
     targets = {c.name: c for c in (*panel.study.biology, panel.study.outcome) if c is not None}
     rows, folds = held_out.split.rows, held_out.split.folds
-    predictions = predict(refits, list(targets.values()), rows, folds, held_out.within_sites)
+    seen = [refit.values for refit in refits]
+    predictions = predict(seen, list(targets.values()), rows, folds, held_out.within_sites)
     scores: list[Score] = []
     for found in predictions:
         remark = notes.join(
@@ -121,21 +139,21 @@ def _predictions(
             _score(candidate, metric, found.covariate.name, estimate, remark)
             for metric, estimate in estimates(found, held_out.weights).items()
         ]
-    if candidate.harmonizer is not None and predictions:
+    if candidate.harmonizer is not None and predictions and not candidate.constant.all():
         order = exchange(held_out.site, [fold.test for fold in folds], panel.config.seed)
-        values = exchanged_values(candidate, panel, held_out, names, order)
+        values = exchanged_values(candidate, panel, held_out, refits, names, order)
         scores += [
             _score(candidate, metric, name, estimate, LEAK)
             for name, metric, estimate in leaks(predictions, held_out, values, order)
         ]
-    return scores + _new_sites(candidate, held_out, predictions, refits)
+    return scores + _new_sites(candidate, held_out, predictions, seen)
 
 
 def _new_sites(
     candidate: Candidate,
     held_out: HeldOut,
     predictions: Sequence[Prediction],
-    refits: Sequence[Floats],
+    seen: Sequence[Floats],
 ) -> list[Score]:
     if not predictions:
         return []
@@ -143,14 +161,14 @@ def _new_sites(
     by_fold = zip(*(found.models for found in predictions), strict=True)
     penalties = [np.concatenate([model.penalty for model in models]) for models in by_fold]
     folds, site = held_out.split.folds, held_out.site
-    predicted = predict_new_sites(refits, targets, penalties, site, folds)
+    predicted = predict_new_sites(seen, targets, penalties, site, folds)
     scores: list[Score] = []
     start = 0
     for found in predictions:
         own = slice(start, start + found.target.shape[1])
         start = own.stop
         remark = notes.join(
-            "the predictor learned from the other sites", notes.leak(candidate, found.covariate),
+            notes.NEW_SITE, notes.leak(candidate, found.covariate),
             notes.refit(candidate),
         )  # fmt: skip
         made = new_site_scores(

@@ -8,8 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from harmonize_kit.compare.arrays import Floats, evenly
-from harmonize_kit.compare.association import MOST_DRAWN
+from harmonize_kit.compare.arrays import MOST_DRAWN, Floats, evenly
 from harmonize_kit.compare.biology_model import (
     BiologyDesign,
     BiologyDraws,
@@ -48,6 +47,8 @@ class BiologyTarget:
         bootstrap sample.
     planted : tuple of BiologyDraws, optional
         Effects in the true table, observed and drawn, where the truth is known.
+    truth : ndarray, shape (n, p), optional
+        The true table.
     crossing : Crossing, optional
         Travelling subjects, where there are three or more.
     """
@@ -57,6 +58,7 @@ class BiologyTarget:
     within: BiologyDraws | None = None
     drawn: BiologyDraws | None = None
     planted: tuple[BiologyDraws, BiologyDraws] | None = None
+    truth: Floats | None = None
     crossing: Crossing | None = None
 
 
@@ -73,11 +75,11 @@ def biology_target(first: Candidate, panel: Panel, truth: Floats | None = None) 
     study = panel.study
     crossing = find_crossing(study.site, study.subject) if study.repeated else None
     if not study.biology:
-        return BiologyTarget(first.whole, crossing=crossing)
+        return BiologyTarget(first.whole, truth=truth, crossing=crossing)
     design = biology_design(study.biology)
     within, drawn = _observed_and_drawn(first.whole, panel, design, within=True)
     planted = None if truth is None else _observed_and_drawn(truth, panel, design, within=False)
-    return BiologyTarget(first.whole, design, within, drawn, planted, crossing)
+    return BiologyTarget(first.whole, design, within, drawn, planted, truth, crossing)
 
 
 def true_values(truth: FeatureTable, ids: Sequence[str], names: Sequence[str]) -> Floats:

@@ -12,9 +12,24 @@ import numpy as np
 from harmonize_kit.compare.arrays import Flags, Floats, constant_columns, positions
 from harmonize_kit.compare.folds import CrossValidation, Fold
 from harmonize_kit.compare.study import rows_by_id
-from harmonize_kit.core.harmonizer import Harmonizer
+from harmonize_kit.core.harmonizer import FittedHarmonizer, Harmonizer
 from harmonize_kit.core.table import FeatureTable
 from harmonize_kit.errors import HarmonizeError, HarmonizeWarning, TableError
+
+
+@dataclass(frozen=True)
+class Refit:
+    """The cross-validated cases as one fold sees them.
+
+    Parameters
+    ----------
+    values : ndarray, shape (m, p)
+    fitted : FittedHarmonizer, optional
+        What made them, of the fold's training cases alone; None for a table.
+    """
+
+    values: Floats
+    fitted: FittedHarmonizer | None = None
 
 
 @dataclass(frozen=True)
@@ -43,27 +58,40 @@ class Candidate:
         return constant_columns(self.whole)
 
     def by_fold(
-        self, split: CrossValidation, ids: Sequence[str], names: Sequence[str]
-    ) -> list[Floats]:
-        """Return the cross-validated cases as each fold sees them, each of shape (m, p).
+        self,
+        split: CrossValidation | None,
+        ids: Sequence[str],
+        names: Sequence[str],
+        hint: str = "",
+    ) -> list[Refit]:
+        """Return the cross-validated cases as each fold sees them; none without folds.
 
         A table is the same in every fold. A harmonizer is fitted on the fold's training cases
         alone and applied to all: held-out cases must not enter the fit, or their noise is removed
         along with the site effect and the classifier meets cases that lean away from their own
-        site (Marzi et al. 2024, Scientific Data 11:115).
+        site (Marzi et al. 2024, Scientific Data 11:115). An error of a refit is told with ``hint``.
 
         Raises
         ------
         TableError
             If a refitted harmonizer returns other cases or columns, or missing values.
         """
+        if split is None:
+            return []
         if self.harmonizer is None:
-            return [self.whole[split.rows]] * len(split.folds)
+            return [Refit(self.whole[split.rows])] * len(split.folds)
         kept = rows_by_id(self.table, [ids[int(row)] for row in split.rows])
-        return [
-            self._refit(self.harmonizer, kept, fold, names, f"fold {number} of {len(split.folds)}")
-            for number, fold in enumerate(split.folds, start=1)
-        ]
+        try:
+            return [
+                self._refit(
+                    self.harmonizer, kept, fold, names, f"fold {number} of {len(split.folds)}"
+                )
+                for number, fold in enumerate(split.folds, start=1)
+            ]
+        except HarmonizeError as error:
+            if hint:
+                error.add_note(hint)
+            raise
 
     def _refit(
         self,
@@ -72,14 +100,15 @@ class Candidate:
         fold: Fold,
         names: Sequence[str],
         where: str,
-    ) -> Floats:
+    ) -> Refit:
         ids = table.ids
         training = rows_by_id(table, [ids[int(row)] for row in fold.train])
         try:
             # What a fit on all cases warns of is told once; that a fold is smaller is known.
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", HarmonizeWarning)
-                applied = harmonizer.fit(training).apply(table)
+                fitted = harmonizer.fit(training)
+                applied = fitted.apply(table)
         except HarmonizeError as error:
             error.add_note(f"while refitting candidate '{self.name}' for {where}")
             raise
@@ -92,7 +121,7 @@ class Candidate:
                 f"got a missing value at id '{table.ids[row]}', column '{names[column]}'; leave "
                 "the feature out of the tables"
             )
-        return values
+        return Refit(values, fitted)
 
 
 def refitted(candidate: Candidate, table: FeatureTable, names: Sequence[str]) -> Floats:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 import numpy as np
 
 from harmonize_kit.compare.arrays import Floats, Ints
@@ -35,7 +33,7 @@ def cohens_d(moments: Moments) -> Floats:
     return difference / np.sqrt(np.maximum(pooled, floor))
 
 
-def median_cohens_d(draws: Iterable[Moments]) -> Floats:
+def median_cohens_d(moments: Moments) -> Floats:
     """Return the median absolute d over pairs and features in each draw, shape (b,)."""
-    found = [np.abs(cohens_d(moments)) for moments in draws]
-    return np.concatenate([np.median(d.reshape(len(d), -1), axis=1) for d in found])
+    found = np.abs(cohens_d(moments))
+    return np.median(found.reshape(len(found), -1), axis=1)

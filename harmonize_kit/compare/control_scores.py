@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from scipy import stats
+
 from harmonize_kit.compare import notes
 from harmonize_kit.compare.candidates import Candidate
 from harmonize_kit.compare.controls import planted_detection, planted_removal, unneeded_change
@@ -68,7 +70,7 @@ def _of_the_judge(candidate: Candidate, panel: Panel, effect: SiteEffect) -> dic
         return {}
     config, study = panel.config, panel.study
     return {
-        "control_false_alarms": Estimate(effect.alarms),
+        "control_false_alarms": _alarms(effect.alarms, len(panel.permutations)),
         **planted_detection(
             values,
             study.site,
@@ -83,11 +85,17 @@ def _of_the_judge(candidate: Candidate, panel: Panel, effect: SiteEffect) -> dic
 def _of_the_harmonizer(
     candidate: Candidate, panel: Panel, names: tuple[str, ...]
 ) -> dict[str, Estimate]:
-    seed = panel.config.seed
+    seed, weights = panel.config.seed, panel.weights
     return {
-        "control_unneeded_change": unneeded_change(candidate, panel.study, names, seed),
-        **planted_removal(candidate, panel.study, names, seed),
+        "control_unneeded_change": unneeded_change(candidate, panel.study, names, seed, weights),
+        **planted_removal(candidate, panel.study, names, seed, weights),
     }
+
+
+def _alarms(share: float, draws: int) -> Estimate:
+    """Return a share of draws with the interval that so many of them allow (Clopper-Pearson)."""
+    found = stats.binomtest(round(share * draws), draws).proportion_ci()
+    return Estimate(share, (float(found.low), float(found.high)))
 
 
 def _failures(found: dict[str, Estimate], panel: Panel) -> list[str]:

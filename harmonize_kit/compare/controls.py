@@ -17,10 +17,28 @@ from dataclasses import replace
 
 import numpy as np
 
-from harmonize_kit.compare.arrays import Flags, Floats, Ints, constant_columns, indicators
+from harmonize_kit.compare.arrays import (
+    MOST_DRAWN,
+    Flags,
+    Floats,
+    Ints,
+    constant_columns,
+    evenly,
+    indicators,
+)
 from harmonize_kit.compare.candidates import Candidate, refitted
+from harmonize_kit.compare.control_draws import (
+    resampled_change,
+    resampled_marker,
+    resampled_slope,
+)
 from harmonize_kit.compare.linear_model import partial_effect
-from harmonize_kit.compare.resampling import Estimate, site_permutations
+from harmonize_kit.compare.resampling import (
+    Estimate,
+    centred_interval,
+    percentile_interval,
+    site_permutations,
+)
 from harmonize_kit.compare.residuals import residuals
 from harmonize_kit.compare.study import Study, rows_by_id
 from harmonize_kit.core.table import FeatureTable
@@ -66,15 +84,16 @@ def planted_detection(
         hit: Flags = np.asarray(np.isfinite(q) & (np.nan_to_num(q, nan=1.0) < level))
         right, all_found = int(np.sum(hit & planted)), int(np.sum(hit))
         found.append((right / int(np.sum(planted)), 1 - right / all_found if all_found else 0.0))
-    power, wrong = np.mean(found, axis=0)
+    drawn = np.asarray(found, dtype=np.float64)
+    power, wrong = drawn.mean(axis=0)
     return {
-        "control_planted_found": Estimate(float(power)),
-        "control_false_discoveries": Estimate(float(wrong)),
+        "control_planted_found": Estimate(float(power), percentile_interval(drawn[:, 0])),
+        "control_false_discoveries": Estimate(float(wrong), percentile_interval(drawn[:, 1])),
     }
 
 
 def unneeded_change(
-    candidate: Candidate, study: Study, names: tuple[str, ...], seed: int
+    candidate: Candidate, study: Study, names: tuple[str, ...], seed: int, weights: Floats
 ) -> Estimate:
     """Return how far a harmonizer changes features when sites are exchanged between subjects.
 
@@ -90,6 +109,8 @@ def unneeded_change(
     names : tuple of str
         Features judged.
     seed : int
+    weights : ndarray, shape (b, n)
+        Bootstrap counts; the fits stay as they are.
 
     Raises
     ------
@@ -106,11 +127,13 @@ def unneeded_change(
     kept = ~constant_columns(values)
     after = refitted(candidate, exchanged, names)
     alike = _correlation(values[:, kept], after[:, kept])
-    return Estimate(float(np.median(1 - alike**2)))
+    value = float(np.median(1 - alike**2))
+    some = evenly(values[:, kept], MOST_DRAWN), evenly(after[:, kept], MOST_DRAWN)
+    return Estimate(value, centred_interval(value, resampled_change(*some, weights)))
 
 
 def planted_removal(
-    candidate: Candidate, study: Study, names: tuple[str, ...], seed: int
+    candidate: Candidate, study: Study, names: tuple[str, ...], seed: int, weights: Floats
 ) -> dict[str, Estimate]:
     """Return how much of a planted site effect a harmonizer removes, and of a marker it keeps.
 
@@ -129,6 +152,8 @@ def planted_removal(
     names : tuple of str
         Features judged.
     seed : int
+    weights : ndarray, shape (b, n)
+        Bootstrap counts; the fits stay as they are.
 
     Raises
     ------
@@ -156,9 +181,19 @@ def planted_removal(
     alone = _within(marker, study)
     follows = [_correlation(_within(table, study), alone) for table in (after, plain)]
     chosen = kept & marked & (np.abs(follows[1]) > 0)
+    removed = float(np.median(1 - slope))
+    still = float(np.median(follows[0][chosen] / follows[1][chosen]))
+    whole = kept & (scale > 0)
+    slopes = np.empty(0)
+    if whole.any():
+        change = evenly(((after - without) * scale)[:, whole], MOST_DRAWN)
+        slopes = resampled_slope(change, evenly(shift[:, whole], MOST_DRAWN), study.site, weights)
+    some = evenly(plain[:, chosen], MOST_DRAWN), evenly(after[:, chosen], MOST_DRAWN)
+    shares = resampled_marker(*some, marker, study.site, weights)
+    bounds = (-np.inf, np.inf)
     return {
-        "control_planted_removed": Estimate(float(np.median(1 - slope))),
-        "control_marker_kept": Estimate(float(np.median(follows[0][chosen] / follows[1][chosen]))),
+        "control_planted_removed": Estimate(removed, centred_interval(removed, 1 - slopes, bounds)),
+        "control_marker_kept": Estimate(still, centred_interval(still, shares, bounds)),
     }
 
 

@@ -46,12 +46,36 @@ def discriminants(train: Floats, codes: Ints, test: Floats, shrinkage: float) ->
     classes, positions = np.unique(codes, return_inverse=True)
     member = indicators(positions.astype(np.intp), len(classes))  # (n_train, k)
     counts = member.sum(axis=0)
-    r = train.shape[-1]
     centre = train.mean(axis=1, keepdims=True)
     train, test = train - centre, test - centre
     means = (member / counts).T @ train  # (b, k, r)
-    scatter = train.swapaxes(1, 2) @ train - (means * counts[:, None]).swapaxes(1, 2) @ means
-    within = scatter / max(len(codes) - len(classes), 1)  # (b, r, r)
+    return discriminants_from_sums(train.swapaxes(1, 2) @ train, means, counts, test, shrinkage)
+
+
+def discriminants_from_sums(
+    square: Floats, means: Floats, counts: Floats, test: Floats, shrinkage: float
+) -> Floats:
+    """Return :func:`discriminants` of training cases that are known by their sums.
+
+    Parameters
+    ----------
+    square : ndarray, shape (b, r, r)
+        Products of the training cases about their mean, summed.
+    means : ndarray, shape (b, k, r)
+        Of the classes, about the same mean.
+    counts : ndarray, shape (k,)
+        Cases of the classes.
+    test : ndarray, shape (b, n_test, r)
+        About the same mean.
+    shrinkage : float
+
+    Returns
+    -------
+    ndarray, shape (b, n_test, k)
+    """
+    r = square.shape[-1]
+    scatter = square - (means * counts[:, None]).swapaxes(1, 2) @ means
+    within = scatter / max(int(counts.sum()) - len(counts), 1)  # (b, r, r)
     variance = np.trace(within, axis1=1, axis2=2) / max(r, 1)
     variance = np.where(variance > 0, variance, 1.0)
     within *= 1 - shrinkage

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+import numpy as np
 import pandas as pd
 
 from harmonize_kit.compare.about import describe, describe_site
@@ -19,14 +20,14 @@ from harmonize_kit.compare.biology_target import (
 from harmonize_kit.compare.candidates import Candidate, covariate_source, gather
 from harmonize_kit.compare.control_scores import control_scores
 from harmonize_kit.compare.embedding import SharedAxes, shared_axes
-from harmonize_kit.compare.folds import cross_validation
+from harmonize_kit.compare.folds import CrossValidation, cross_validation
 from harmonize_kit.compare.leak import leak_warnings
 from harmonize_kit.compare.over_harmonization import over_harmonization
 from harmonize_kit.compare.panel import Panel
 from harmonize_kit.compare.plane import describe_plane
 from harmonize_kit.compare.site_findings import SiteFindings, find_site
 from harmonize_kit.compare.site_scores import site_scores
-from harmonize_kit.compare.study import Study, read_study
+from harmonize_kit.compare.study import Study, lone_levels, read_study
 from harmonize_kit.config.compare import CompareConfig
 from harmonize_kit.core.harmonizer import Harmonizer
 from harmonize_kit.core.scorecard import Score, Scorecard
@@ -103,7 +104,7 @@ def compare(
         source, site, [biology] if isinstance(biology, str) else biology, outcome, subject
     )
     gathered = gather(candidates, source, study.ids)
-    held_out = cross_validation(study.site, study.subject, settings.folds, settings.seed)
+    held_out = _split(study, settings)
     panel = Panel.draw(study, held_out, settings)
     axes = shared_axes(gathered.members[0].whole)
     case_order = _ids_of(candidates, source)
@@ -116,7 +117,8 @@ def compare(
     features: dict[str, pd.DataFrame] = {}
     embeddings: dict[str, pd.DataFrame] = {}
     for candidate in gathered.members:
-        refits = [] if held_out is None else candidate.by_fold(held_out, study.ids, gathered.names)
+        hint = lone_levels(study, held_out)
+        refits = candidate.by_fold(held_out, study.ids, gathered.names, hint)
         site_found[candidate.name] = findings = find_site(candidate, panel)
         found = find_associations(candidate, panel)
         scores += site_scores(candidate, panel, findings, refits)
@@ -134,6 +136,11 @@ def compare(
     about["warnings"] += [*over_harmonization(scores), *leak_warnings(scores), *warnings]
     about |= describe_site(site_found) | {"plane": describe_plane(scores)}
     return Scorecard(tuple(scores), features, embeddings, about)
+
+
+def _split(study: Study, config: CompareConfig) -> CrossValidation | None:
+    levels = [covariate.values.astype(np.intp) for covariate in study.levelled]
+    return cross_validation(study.site, study.subject, config.folds, config.seed, levels)
 
 
 def _ids_of(candidates: Mapping[str, FeatureTable | Harmonizer], source: FeatureTable) -> list[str]:

@@ -16,7 +16,7 @@ from dataclasses import replace
 import numpy as np
 
 from harmonize_kit.compare.arrays import Floats, Ints
-from harmonize_kit.compare.candidates import Candidate
+from harmonize_kit.compare.candidates import Candidate, Refit
 from harmonize_kit.compare.panel import HeldOut, Panel
 from harmonize_kit.compare.prediction import Prediction, auc_columns, estimates, r_squared
 from harmonize_kit.compare.resampling import Estimate
@@ -51,7 +51,12 @@ def exchange(site: Ints, folds: Sequence[Ints], seed: int) -> Ints:
 
 
 def exchanged_values(
-    candidate: Candidate, panel: Panel, held_out: HeldOut, names: Sequence[str], order: Ints
+    candidate: Candidate,
+    panel: Panel,
+    held_out: HeldOut,
+    refits: Sequence[Refit],
+    names: Sequence[str],
+    order: Ints,
 ) -> list[Floats]:
     """Return the held-out cases of each fold, harmonized with the biology of another case.
 
@@ -61,12 +66,13 @@ def exchanged_values(
         A harmonizer.
     panel : Panel
     held_out : HeldOut
+    refits : sequence of Refit
+        By fold.
     names : sequence of str
         Features judged.
     order : ndarray of int, shape (m,)
         Whose biology each case is given.
     """
-    assert candidate.harmonizer is not None
     study, split = panel.study, held_out.split
     table = rows_by_id(candidate.table, [study.ids[int(row)] for row in split.rows])
     told = [c.name for c in (*study.biology, study.outcome) if c is not None]
@@ -75,12 +81,12 @@ def exchanged_values(
         covariates[name] = covariates[name].to_numpy(dtype=object)[order]
     exchanged, ids = replace(table, covariates=covariates), table.ids
     found: list[Floats] = []
-    for fold in split.folds:
-        training = rows_by_id(table, [ids[int(row)] for row in fold.train])
+    for fold, refit in zip(split.folds, refits, strict=True):
+        assert refit.fitted is not None
         test = rows_by_id(exchanged, [ids[int(row)] for row in fold.test])
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", HarmonizeWarning)
-            applied = candidate.harmonizer.fit(training).apply(test)
+            applied = refit.fitted.apply(test)
         found.append(rows_by_id(applied, test.ids).features[list(names)].to_numpy(np.float64))
     return found
 

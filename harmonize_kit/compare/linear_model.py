@@ -13,7 +13,13 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
-from harmonize_kit.compare.arrays import Floats, Ints, constant_columns, orthonormal
+from harmonize_kit.compare.arrays import (
+    Floats,
+    Ints,
+    constant_columns,
+    draw_precision,
+    orthonormal,
+)
 
 
 @dataclass(frozen=True)
@@ -76,7 +82,8 @@ def permuted_shares(
     the other columns are permuted and added back to what those columns explain, so the relation
     of target and covariates stays as it is and only the one of target and feature is broken.
     Since what is added back lies in the space of the others, only the permuted residuals need to
-    be projected. Without covariates this is the permutation of site labels.
+    be projected. Without covariates this is the permutation of site labels. Tables of more than
+    two million cells are summed in single precision.
 
     Parameters
     ----------
@@ -90,20 +97,32 @@ def permuted_shares(
     shares : ndarray, shape (b, p)
     df_target, df_error : int
     """
+    precision = draw_precision(values)
     rest, between = _bases(target, others)
     centred = values - values.mean(axis=0)
     residual = centred - rest @ (rest.T @ centred)
     norms = np.linalg.norm(residual, axis=0)
-    residual /= np.where(norms > 0, norms, 1.0)
+    residual = np.asarray(residual / np.where(norms > 0, norms, 1.0), dtype=precision)
     both = np.hstack([rest, between])  # (n, q + t)
     shares = np.empty((len(permutations), values.shape[1]))
-    for row, permutation in enumerate(permutations):
-        unpermuted = np.empty_like(both)
-        unpermuted[permutation] = both  # both.T @ residual[permutation], moving the small matrix
-        squares = (unpermuted.T @ residual) ** 2
-        outside = np.sum(squares[: rest.shape[1]], axis=0)
-        shares[row] = np.sum(squares[rest.shape[1] :], axis=0) / (1.0 - outside)
+    # Some draws at a time: one product of many columns is worth several of few.
+    step = max(1, 200 // both.shape[1])
+    for start in range(0, len(permutations), step):
+        drawn = permutations[start : start + step]
+        unpermuted = np.empty((len(drawn), *both.T.shape), dtype=residual.dtype)
+        for row, permutation in enumerate(drawn):
+            unpermuted[row][:, permutation] = both.T  # the small matrix is moved
+        sums = unpermuted.reshape(-1, len(both)) @ residual
+        squares = sums.reshape(len(drawn), both.shape[1], -1).astype(np.float64) ** 2
+        outside = np.sum(squares[:, : rest.shape[1]], axis=1)
+        shares[start : start + step] = np.sum(squares[:, rest.shape[1] :], axis=1) / (1.0 - outside)
     return shares, between.shape[1], len(values) - both.shape[1]
+
+
+def degrees_of_freedom(target: Floats, others: Floats) -> tuple[int, int]:
+    """Return the degrees of freedom of the target's F, and of the error."""
+    rest, between = _bases(target, others)
+    return between.shape[1], len(target) - rest.shape[1] - between.shape[1]
 
 
 def resampled_shares(

@@ -10,7 +10,6 @@ preserves the target reads it of the held-out case (see :mod:`harmonize_kit.comp
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from scipy import linalg
@@ -18,6 +17,7 @@ from scipy import linalg
 from harmonize_kit.compare.arrays import Flags, Floats, Ints, column_scale
 from harmonize_kit.compare.covariates import Covariate
 from harmonize_kit.compare.folds import Fold
+from harmonize_kit.compare.leave_site_out import leave_site_out
 from harmonize_kit.compare.prediction import r_squared, weighted_auc
 from harmonize_kit.compare.resampling import Estimate, percentile_interval
 
@@ -32,8 +32,7 @@ def predict_new_sites(
     """Return the prediction of each case by a model that never saw its site, shape (n, m).
 
     Ridge regression on features standardised in training, with the penalty that generalised
-    cross-validation chose in the whole training set of the fold. Sums of the other sites are
-    those of all sites less those of the one, so each site costs one solution of equations.
+    cross-validation chose in the whole training set of the fold.
 
     Parameters
     ----------
@@ -50,16 +49,18 @@ def predict_new_sites(
     for values, fold, penalty in zip(values_by_fold, folds, penalties, strict=True):
         mean, scale = column_scale(values[fold.train])
         x = (values - mean) / scale
-        by_sums = x.shape[1] <= len(fold.train)
-        whole = _sums(x[fold.train], targets[fold.train]) if by_sums else None
+        known = site[fold.train]
+        ridges = (
+            leave_site_out(x[fold.train], targets[fold.train], known, penalty)
+            if x.shape[1] <= len(fold.train)
+            else None
+        )
         for code in np.unique(site[fold.test]):
-            own = site[fold.train] == code
             test = fold.test[site[fold.test] == code]
-            if whole is not None:
-                kept = whole.less(_sums(x[fold.train[own]], targets[fold.train[own]]))
-                found[test] = kept.predict(x[test], penalty)
+            if ridges is not None:
+                found[test] = ridges.predict(x[test], int(code))
             else:
-                train = fold.train[~own]
+                train = fold.train[known != code]
                 found[test] = _predict_by_cases(x[train], targets[train], x[test], penalty)
     return found
 
@@ -127,38 +128,6 @@ def _estimate(draws: Floats) -> Estimate:
     """Read an estimate off draws, the observed one first."""
     rest = draws[1:][np.isfinite(draws[1:])]
     return Estimate(float(draws[0]), percentile_interval(rest))
-
-
-@dataclass(frozen=True)
-class _Sums:
-    """Sums over cases: counts, features, targets, and their products."""
-
-    count: int
-    x: Floats
-    y: Floats
-    xx: Floats
-    xy: Floats
-
-    def less(self, other: _Sums) -> _Sums:
-        return _Sums(
-            self.count - other.count, self.x - other.x, self.y - other.y, self.xx - other.xx,
-            self.xy - other.xy,
-        )  # fmt: skip
-
-    def predict(self, test: Floats, penalty: Floats) -> Floats:
-        """Return the ridge prediction of cases, shape (n_test, m)."""
-        n, mean, level = self.count, self.x / self.count, self.y / self.count
-        variance = np.diagonal(self.xx) / n - mean**2
-        # Features are of scale one, so what is left of a constant one is rounding.
-        scale = np.where(variance > 1e-12, np.sqrt(np.maximum(variance, 1e-12)), np.inf)
-        gram = (self.xx - n * np.outer(mean, mean)) / np.outer(scale, scale)
-        cross = (self.xy - n * np.outer(mean, level)) / scale[:, None]
-        coefficients = _solve(gram, cross, n * penalty)
-        return ((test - mean) / scale) @ coefficients + level
-
-
-def _sums(x: Floats, y: Floats) -> _Sums:
-    return _Sums(len(x), x.sum(axis=0), y.sum(axis=0), x.T @ x, x.T @ y)
 
 
 def _predict_by_cases(train: Floats, targets: Floats, test: Floats, penalty: Floats) -> Floats:

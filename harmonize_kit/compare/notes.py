@@ -4,24 +4,27 @@ from __future__ import annotations
 
 import numpy as np
 
-from harmonize_kit.compare.arrays import positions
+from harmonize_kit.compare.arrays import MOST_DRAWN, positions
 from harmonize_kit.compare.candidates import Candidate
 from harmonize_kit.compare.covariates import Covariate, share_between_sites
 from harmonize_kit.compare.folds import CrossValidation
 from harmonize_kit.compare.resampling import Estimate
 from harmonize_kit.compare.samples import FEWEST, Sample
 from harmonize_kit.compare.study import Study
+from harmonize_kit.compare.wasserstein import MOST_BOOTSTRAPS, MOST_FEATURES
 
 CONTROLS = {
     "control_false_alarms": (
         "share of exchanged data sets in which any feature shows a site effect after adjustment; "
-        "the level of q is nominal"
+        "the level of q is nominal; interval: what so many exchanged sets can tell"
     ),
     "control_planted_found": (
-        "shifts of half a standard deviation planted in half of the features, sites exchanged"
+        "shifts of half a standard deviation planted in half of the features, sites exchanged; "
+        "interval: over exchanged sets"
     ),
     "control_false_discoveries": (
-        "mean share of features found that nothing was planted in; the level of q is nominal"
+        "mean share of features found that nothing was planted in; the level of q is nominal; "
+        "interval: over exchanged sets"
     ),
     "control_unneeded_change": (
         "1 - squared correlation of features before and after a fit to exchanged sites; about "
@@ -35,6 +38,12 @@ CONTROLS = {
         "correlation with a planted marker that the harmonizer is not told of, over the one before"
     ),
 }
+
+THIN = "interval: sites are left out of bootstrap samples that hold fewer than three of their cases"
+NEW_SITE = (
+    "the predictor learned from the other sites; no null, as every permuted target would have to "
+    "be learned anew without each site"
+)
 
 
 def join(*sentences: str) -> str:
@@ -67,6 +76,28 @@ def sampled(sample: Sample, large: Sample | None) -> str:
     if large is None or len(sample.rows) == len(large.rows):
         return without_small(sample)
     return f"on {len(sample.rows)} of {sample.total} cases, subjects drawn within sites"
+
+
+def wasserstein(n_features: int, n_bootstraps: int) -> str:
+    """Say that some features and bootstrap samples stand for many, since sorting is what costs."""
+    features = (
+        f"on {MOST_FEATURES} of {n_features} features, evenly spread"
+        if n_features > MOST_FEATURES
+        else ""
+    )
+    draws = (
+        f"interval from {MOST_BOOTSTRAPS} of {n_bootstraps} bootstrap samples"
+        if n_bootstraps > MOST_BOOTSTRAPS
+        else ""
+    )
+    return join(features, draws)
+
+
+def interval_of(n_features: int) -> str:
+    """Say that the interval of a summary over many features comes from some of them."""
+    if n_features <= MOST_DRAWN:
+        return ""
+    return f"interval from {MOST_DRAWN} of {n_features} features, evenly spread"
 
 
 def above_null(estimate: Estimate) -> str:

@@ -23,6 +23,7 @@ from harmonize_kit.compare.arrays import (
 from harmonize_kit.compare.linear_model import (
     PartialEffect,
     adjusted,
+    degrees_of_freedom,
     f_tail,
     partial_effect,
     permuted_shares,
@@ -76,6 +77,7 @@ def site_effect(
     weights: Floats,
     level: float = 0.05,
     resampled: Floats | None = None,
+    permuted: Floats | None = None,
 ) -> SiteEffect:
     """Return the site effect with its summaries over features.
 
@@ -95,15 +97,19 @@ def site_effect(
         q under which a feature counts as significant.
     resampled : ndarray, shape (b,), optional
         The median in bootstrap samples, where it is known already (:func:`median_share`).
+    permuted : ndarray, shape (n_permutations, n_varying), optional
+        :func:`shares` of the features that vary in each permutation, where they are known already.
     """
     target, others = _columns(site, covariates)
     features = partial_effect(values, target, others)
     varying = values[:, ~constant_columns(values)]
     if not varying.shape[1]:
         return SiteEffect(features, None, None)
-    shares, df_site, df_error = permuted_shares(varying, target, others, permutations)
+    if permuted is None:
+        permuted, _, _ = permuted_shares(varying, target, others, permutations)
+    df_site, df_error = degrees_of_freedom(target, others)
     with np.errstate(divide="ignore"):
-        f = shares / df_site / ((1 - shares) / df_error)
+        f = permuted / df_site / ((1 - permuted) / df_error)
     permuted_q = adjusted(f_tail(f, df_site, df_error))
     alarmed: Flags = np.asarray(np.any(permuted_q < level, axis=1))
     if resampled is None:
@@ -119,7 +125,7 @@ def site_effect(
         Estimate(
             median,
             centred_interval(median, resampled),
-            null_of(median, np.median(shares, axis=1)),
+            null_of(median, np.median(permuted, axis=1)),
         ),
         Estimate(significant, None, null_of(significant, np.mean(permuted_q < level, axis=1))),
         float(np.mean(alarmed)) if len(permutations) else np.nan,
@@ -128,11 +134,16 @@ def site_effect(
 
 def median_share(moments: Moments) -> Floats:
     """Return the median partial eta squared over features in each draw, shape (b,)."""
+    return np.median(shares(moments), axis=1)
+
+
+def shares(moments: Moments) -> Floats:
+    """Return partial eta squared of each feature in each draw, shape (b, p)."""
     without = moments.without_site
     share = np.divide(
         without - moments.error, without, out=np.zeros_like(without), where=without > 0
     )
-    return np.median(np.clip(share, 0, 1), axis=1)
+    return np.clip(share, 0, 1)
 
 
 def _columns(site: Ints, covariates: Floats) -> tuple[Floats, Floats]:

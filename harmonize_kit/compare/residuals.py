@@ -9,8 +9,10 @@ difference is taken for biology.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any, cast
 
 import numpy as np
+from scipy import linalg
 
 from harmonize_kit.compare.arrays import Floats, Ints, column_scale, indicators, orthonormal
 
@@ -95,13 +97,16 @@ def leading_axes(values: Floats, most: int) -> Floats:
     """
     centred = values - values.mean(axis=0)
     n, p = centred.shape
-    if p <= n:
-        variances, vectors = np.linalg.eigh(centred.T @ centred)
-        variances, axes = variances[::-1], vectors[:, ::-1]
-    else:
-        variances, vectors = np.linalg.eigh(centred @ centred.T)
-        variances, vectors = variances[::-1], vectors[:, ::-1]
-        axes = centred.T @ (vectors / np.sqrt(np.maximum(variances, 1e-300)))
-    kept = min(most, int(np.sum(variances > 1e-12 * max(float(variances[0]), 1e-300))))
+    product = centred.T @ centred if p <= n else centred @ centred.T
+    size = len(product)
+    # The tridiagonal form is that of all axes, but only those asked for are turned back.
+    found = cast(Any, linalg.eigh)(
+        product, subset_by_index=[max(size - most, 0), size - 1], driver="evr", overwrite_a=True,
+        check_finite=False,
+    )  # fmt: skip
+    variances: Floats = np.asarray(found[0][::-1], dtype=np.float64)
+    vectors: Floats = np.asarray(found[1][:, ::-1], dtype=np.float64)
+    axes = vectors if p <= n else centred.T @ (vectors / np.sqrt(np.maximum(variances, 1e-300)))
+    kept = int(np.sum(variances > 1e-12 * max(float(variances[0]), 1e-300)))
     signs = np.sign(axes[np.argmax(np.abs(axes), axis=0), range(axes.shape[1])])
     return np.ascontiguousarray((axes * signs)[:, :kept])

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from harmonize_kit.compare.arrays import Floats, Ints, constant_columns
+from harmonize_kit.compare.arrays import Flags, Floats, Ints, constant_columns
 from harmonize_kit.compare.resampling import bootstrap_weights, site_permutations
 from harmonize_kit.compare.residuals import Residuals, residuals
 from harmonize_kit.compare.study import Study
@@ -51,9 +51,14 @@ class Sample:
         values : ndarray, shape (n, p)
             Of all cases.
         """
-        here = values[self.rows]
-        here = here[:, ~constant_columns(here)]
-        return residuals(here, self.site, self.covariates) if here.shape[1] else None
+        varying = self.varying(values)
+        if not varying.any():
+            return None
+        return residuals(values[np.ix_(self.rows, varying)], self.site, self.covariates)
+
+    def varying(self, values: Floats) -> Flags:
+        """Tell which features of all cases, shape (n, p), vary among these."""
+        return ~constant_columns(values[self.rows])
 
 
 def sample_of(

@@ -7,7 +7,7 @@ the right one high and seldom first, which the area sees.
 from __future__ import annotations
 
 import numpy as np
-from scipy import special, stats
+from scipy import stats
 
 from harmonize_kit.compare.arrays import Floats, Ints
 
@@ -18,7 +18,11 @@ def log_posteriors(discriminants: Floats) -> Floats:
     They can be pooled over folds, which discriminants as they are cannot; as logarithms they do
     not run into ties near one.
     """
-    return discriminants - special.logsumexp(discriminants, axis=-1, keepdims=True)
+    first = np.argmax(discriminants, axis=-1)[..., None]
+    below = discriminants - np.take_along_axis(discriminants, first, axis=-1)
+    others = np.exp(below)
+    np.put_along_axis(others, first, 0.0, axis=-1)  # exactly one, and log1p knows it
+    return below - np.log1p(others.sum(axis=-1, keepdims=True))
 
 
 def site_auc(scores: Floats, site: Ints) -> Floats:

@@ -19,12 +19,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from harmonize_kit.compare.arrays import Floats, Ints, column_scale, indicators, orthonormal
-from harmonize_kit.compare.discriminant import discriminants
+from harmonize_kit.compare.arrays import Floats, Ints, indicators
 from harmonize_kit.compare.folds import Fold
 from harmonize_kit.compare.resampling import Estimate, null_of, percentile_interval
-from harmonize_kit.compare.residuals import leading_axes
-from harmonize_kit.compare.site_auc import log_posteriors, resampled_site_auc, site_auc
+from harmonize_kit.compare.site_auc import resampled_site_auc, site_auc
+from harmonize_kit.compare.site_probe import site_probe
 from harmonize_kit.config.compare import CompareConfig
 
 _Judged = tuple[Floats, Floats]
@@ -38,32 +37,6 @@ class SiteClassification:
     nonlinear: Estimate
     linear_auc: Estimate
     nonlinear_auc: Estimate
-
-
-@dataclass(frozen=True)
-class _Probe:
-    """One fold, reduced to what a permutation needs.
-
-    ``scores`` (n, r) are component scores of the residuals after the covariates, ``slopes``
-    (d, n_train) maps them to within-site slopes, and ``scale`` (r,) is their spread.
-    """
-
-    fold: Fold
-    scores: Floats
-    covariates: Floats
-    slopes: Floats
-    scale: Floats
-
-    def parts(self, order: Ints) -> tuple[Floats, Floats]:
-        """Return adjusted scores of training and held-out cases, (b, ., r), centred in training."""
-        train = self.scores[order[:, self.fold.train]]
-        test = self.scores[order[:, self.fold.test]]
-        if self.covariates.shape[1]:
-            slope = self.slopes @ train  # (b, d, r)
-            train = train - self.covariates[self.fold.train] @ slope
-            test = test - self.covariates[self.fold.test] @ slope
-        centre = train.mean(axis=1, keepdims=True)
-        return train - centre, test - centre
 
 
 def site_classification(
@@ -105,7 +78,7 @@ def site_classification(
     config : CompareConfig
     """
     probes = [
-        _reduced(values, site, covariates, fold, config.components)
+        site_probe(values, site, covariates, fold, config.components)
         for values, fold in zip(values_by_fold, folds, strict=True)
     ]
     orders = np.vstack([np.arange(len(site), dtype=np.intp), permutations])
@@ -118,7 +91,7 @@ def site_classification(
         chunk = orders[start : start + step]
         scores = np.empty((2, len(chunk), len(site), k))
         for probe in probes:
-            scores[:, :, probe.fold.test] = _scores(probe, site, chunk, config)
+            scores[:, :, probe.fold.test] = probe.log_posteriors(chunk, config)
         observed = observed if start else scores[:, 0].copy()
         found.append(_judge(scores, site))
     accuracy, area = (np.concatenate(parts, axis=1) for parts in zip(*found, strict=True))
@@ -149,16 +122,6 @@ def balanced_accuracy(correct: Floats, site: Ints, weights: Floats | None = None
     return np.nanmean(recall, axis=1)
 
 
-def _scores(probe: _Probe, site: Ints, orders: Ints, config: CompareConfig) -> Floats:
-    """Return log posteriors of held-out cases, shape (2, b, n_test, k), linear probe first."""
-    train, test = probe.parts(orders)
-    codes = site[probe.fold.train]
-    linear = log_posteriors(discriminants(train, codes, test, config.shrinkage))
-    size = _quadratic_size(len(codes), config.nonlinear_components)
-    train, test = (_quadratic(scores, probe.scale, size) for scores in (train, test))
-    return np.stack([linear, log_posteriors(discriminants(train, codes, test, config.shrinkage))])
-
-
 def _judge(scores: Floats, site: Ints) -> _Judged:
     """Read balanced accuracy and area, each of shape (2, b), off log posteriors."""
     areas = np.stack([site_auc(part, site).mean(axis=1) for part in scores])
@@ -183,35 +146,3 @@ def _estimate(values: Floats, draws: Floats) -> Estimate:
     """Put value, interval and null together; the first value is the observed one."""
     value = float(values[0])
     return Estimate(value, percentile_interval(draws), null_of(value, values[1:]))
-
-
-def _reduced(values: Floats, site: Ints, covariates: Floats, fold: Fold, components: int) -> _Probe:
-    """Standardise, take the covariates out and project on components, all learned in training."""
-    train = fold.train
-    mean, scale = column_scale(values[train])
-    standard = (values - mean) / scale
-    rest = orthonormal(np.hstack([np.ones((len(site), 1)), covariates]))
-    residual = standard - rest @ (rest.T @ standard)
-    sites = indicators(site[train], int(site.max()) + 1)
-    sites = sites[:, sites.any(axis=0)]
-    slopes: Floats = np.asarray(
-        np.linalg.pinv(np.hstack([sites, covariates[train]]), rcond=1e-9), dtype=np.float64
-    )[sites.shape[1] :]
-    adjusted = residual[train] - covariates[train] @ (slopes @ residual[train])
-    centred = adjusted - adjusted.mean(axis=0)
-    axes = leading_axes(centred, min(components, max(len(train) // 3, 1)))
-    spread = np.linalg.norm(centred @ axes, axis=0) / np.sqrt(max(len(train) - 1, 1))
-    return _Probe(fold, residual @ axes, covariates, slopes, spread)
-
-
-def _quadratic_size(n_train: int, most: int) -> int:
-    """Return how many components may be squared: r (r + 3) / 2 columns for a third of the cases."""
-    sizes = np.arange(1, most + 1)
-    return max(int(np.sum(sizes * (sizes + 3) / 2 <= n_train / 3)), 1)
-
-
-def _quadratic(scores: Floats, scale: Floats, most: int) -> Floats:
-    """Return whitened leading scores with their squares and products, (b, n, r (r + 3) / 2)."""
-    kept = scores[..., :most] / scale[:most]
-    first, second = np.triu_indices(kept.shape[-1])
-    return np.concatenate([kept, kept[..., first] * kept[..., second]], axis=-1)

@@ -8,14 +8,16 @@ from itertools import pairwise
 
 import numpy as np
 
-from harmonize_kit.compare.arrays import Floats, Ints
+from harmonize_kit.compare.arrays import MOST_DRAWN, Flags, Floats, Ints, evenly, indicators
 from harmonize_kit.compare.brown_forsythe import median_log_variance_ratio
 from harmonize_kit.compare.cohens_d import median_cohens_d
 from harmonize_kit.compare.moments import Moments, permuted_moments, resampled_moments
 from harmonize_kit.compare.panel import Panel
-from harmonize_kit.compare.partial_eta_squared import median_share
+from harmonize_kit.compare.partial_eta_squared import median_share, shares
 from harmonize_kit.compare.permanova import share_of_moments
 from harmonize_kit.compare.variance_partition import mean_variance_shares
+
+LEAST_DIFFERENT = 3
 
 
 @dataclass(frozen=True)
@@ -30,6 +32,8 @@ class SiteDraws:
         Mean shares of variance in bootstrap samples.
     spread, distance : ndarray, shape (b,)
         Median log variance ratio and Cohen's d between large sites in bootstrap samples.
+    permuted_eta : ndarray, shape (n_permutations, p)
+        Partial eta squared of every feature under permutations.
     permuted_r2, permuted_spread, permuted_distance : ndarray, shape (n_permutations,)
         Under permutations.
     """
@@ -39,6 +43,7 @@ class SiteDraws:
     partition: Floats
     spread: Floats
     distance: Floats
+    permuted_eta: Floats
     permuted_r2: Floats
     permuted_spread: Floats
     permuted_distance: Floats
@@ -52,7 +57,7 @@ def draw_site(
     Parameters
     ----------
     standard : ndarray, shape (n, p)
-        Standardised features, which bootstrap samples are drawn of.
+        Standardised features; bootstrap samples are drawn of some hundred of them, evenly spread.
     reduced : ndarray, shape (n, p)
         Residuals of the covariates, which are permuted.
     covariates : ndarray, shape (n, d)
@@ -62,26 +67,42 @@ def draw_site(
     """
     site, owned = panel.study.site, owned_columns(panel)
     resampled: list[tuple[Floats, ...]] = []
-    for moments in resampled_moments(standard, site, covariates, panel.weights):
+    some = evenly(standard, MOST_DRAWN)
+    known = _telling(site, panel.weights)[:, large]
+    start = 0
+    for moments in resampled_moments(some, site, covariates, panel.weights):
+        here = slice(start, start := start + len(moments.count))
         resampled.append(
             (
                 median_share(moments),
                 share_of_moments(moments),
                 mean_variance_shares([moments], owned),
-                *_of_pairs(moments, large),
+                *_of_pairs(moments, large, known[here]),
             )
         )
     permuted: list[tuple[Floats, ...]] = []
     for moments in permuted_moments(reduced, site, covariates, panel.permutations):
-        permuted.append((share_of_moments(moments), *_of_pairs(moments, large)))
-    return SiteDraws(*_stacked(resampled, 5), *_stacked(permuted, 3))
+        permuted.append((shares(moments), share_of_moments(moments), *_of_pairs(moments, large)))
+    if not permuted:
+        permuted = [(np.empty((0, reduced.shape[1])), *[np.empty(0)] * 3)]
+    return SiteDraws(*_stacked(resampled, 5), *_stacked(permuted, 4))
 
 
-def _of_pairs(moments: Moments, large: Ints) -> tuple[Floats, Floats]:
+def _of_pairs(moments: Moments, large: Ints, known: Flags | None = None) -> tuple[Floats, Floats]:
     if len(large) < 2:
         return np.empty(0), np.empty(0)
     chosen = moments.of(large)
-    return median_log_variance_ratio([chosen]), median_cohens_d([chosen])
+    return median_log_variance_ratio(chosen, known), median_cohens_d(chosen)
+
+
+def _telling(site: Ints, weights: Floats) -> Flags:
+    """Tell which sites hold enough different cases in a bootstrap sample to vary, shape (b, k).
+
+    A case that is drawn again does not vary: a sample of five may hold one case five times over,
+    and the logarithm of its variance would be that of rounding.
+    """
+    member = indicators(site, int(site.max()) + 1)
+    return np.asarray((weights > 0) @ member >= LEAST_DIFFERENT)
 
 
 def _stacked(parts: Sequence[tuple[Floats, ...]], count: int) -> list[Floats]:

@@ -11,7 +11,6 @@ from harmonize_kit.compare import notes
 from harmonize_kit.compare.arrays import Floats, Ints, column_scale
 from harmonize_kit.compare.between_sites import BetweenSites, between_sites
 from harmonize_kit.compare.brown_forsythe import (
-    brown_forsythe,
     log_variance_ratio,
     median_log_variance_ratio,
     significant_scale,
@@ -93,7 +92,7 @@ def find_site(candidate: Candidate, panel: Panel) -> SiteFindings:
     draws = draw_site(standard, residual.reduced, residual.covariates, panel, large)
     effect = site_effect(
         candidate.whole, site, covariates, panel.permutations, panel.weights, config.significance,
-        draws.eta,
+        draws.eta, draws.permuted_eta,
     )  # fmt: skip
     rest = residual.adjusted()
     by_rank, ranks = significant_ranks(
@@ -105,23 +104,34 @@ def find_site(candidate: Candidate, panel: Panel) -> SiteFindings:
     }
     moments = observed_moments(standard, site, residual.covariates)
     partition = _partition(moments, draws, panel, rest)
-    remarks: dict[str, str] = {}
+    remarks: dict[str, str] = dict.fromkeys(
+        ("site_partial_eta_squared_median", "site_permanova_r2"),
+        notes.interval_of(varying.shape[1]),
+    )
     between = None
+    features = {"kruskal_wallis_q": _spread(ranks.q, candidate)}
     if panel.large is not None:
         chosen = moments.of(large)
-        found, between = _of_large_sites(candidate, panel.large, chosen, draws, panel)
+        found, between, scale_q = _of_large_sites(candidate, panel.large, chosen, draws, panel)
+        features |= _features(candidate, chosen) | {"brown_forsythe_q": scale_q}
         estimates |= found
         remarks |= dict.fromkeys(found, notes.without_small(panel.large))
+        remarks["site_log_variance_ratio_median"] = notes.join(
+            notes.without_small(panel.large), notes.THIN, notes.interval_of(varying.shape[1])
+        )
+        remarks["site_cohens_d_median"] = notes.join(
+            notes.without_small(panel.large), notes.interval_of(varying.shape[1])
+        )
     if panel.near is not None and (near := panel.near.residuals(candidate.whole)) is not None:
         drawn = panel.near.permutations, panel.near.weights
         found = mixing(near, panel.near.site, *drawn)
         found["site_wasserstein_median"] = median_wasserstein(near, panel.near.site, *drawn)
         estimates |= found
         remarks |= dict.fromkeys(found, notes.sampled(panel.near, panel.large))
-    features = {"kruskal_wallis_q": ranks.q}
-    if panel.large is not None:
-        features |= _features(candidate, panel.large, moments.of(large))
-    features = {name: _spread(column, candidate) for name, column in features.items()}
+        remarks["site_wasserstein_median"] = notes.join(
+            remarks["site_wasserstein_median"],
+            notes.wasserstein(near.reduced.shape[1], len(panel.near.weights)),
+        )
     pairs = _pairs(panel.large, moments.of(large), between) if panel.large and between else []
     return SiteFindings(effect, estimates, remarks, features, pairs, partition)
 
@@ -134,13 +144,14 @@ def _large_codes(panel: Panel) -> Ints:
 
 def _of_large_sites(
     candidate: Candidate, large: Sample, moments: Moments, draws: SiteDraws, panel: Panel
-) -> tuple[dict[str, Estimate], BetweenSites | None]:
-    spread = float(median_log_variance_ratio([moments])[0])
-    distance = float(median_cohens_d([moments])[0])
+) -> tuple[dict[str, Estimate], BetweenSites | None, Floats]:
+    """Return estimates, distances of pairs, and q of a difference in spread, shape (p,)."""
+    spread = float(median_log_variance_ratio(moments)[0])
+    distance = float(median_cohens_d(moments)[0])
     found = {
         "site_log_variance_ratio_median": Estimate(
             spread,
-            centred_interval(spread, draws.spread, UNBOUNDED),
+            centred_interval(spread, draws.spread[np.isfinite(draws.spread)], UNBOUNDED),
             null_of(spread, draws.permuted_spread),
         ),
         "site_cohens_d_median": Estimate(
@@ -149,17 +160,19 @@ def _of_large_sites(
             null_of(distance, draws.permuted_distance),
         ),
     }
+    q = np.full(candidate.whole.shape[1], np.nan)
     residual = large.residuals(candidate.whole)
     if residual is None:
-        return found, None
+        return found, None, q
     level, components = panel.config.significance, panel.config.between_components
-    found["site_scale_significant_fraction"] = significant_scale(
+    found["site_scale_significant_fraction"], told = significant_scale(
         residual.adjusted(), large.site, large.permutations, level
     )
+    q[large.varying(candidate.whole)] = told
     between = between_sites(residual, large.site, large.permutations, large.weights, components)
     found["site_mahalanobis_mean"] = between.mahalanobis
     found["site_covariance_distance_mean"] = between.covariance
-    return found, between
+    return found, between, q
 
 
 def _partition(
@@ -183,15 +196,13 @@ def _partition(
     return found
 
 
-def _features(candidate: Candidate, large: Sample, moments: Moments) -> dict[str, Floats]:
+def _features(candidate: Candidate, moments: Moments) -> dict[str, Floats]:
     """Return statistics of the features that vary, at sites large enough to speak of variance."""
-    values = candidate.whole[np.ix_(large.rows, np.flatnonzero(~candidate.constant))]
-    rest = residuals(values, large.site, large.covariates).adjusted()
-    return {
-        "brown_forsythe_q": brown_forsythe(rest, large.site).q,
+    found = {
         "log_variance_ratio": log_variance_ratio(moments)[0],
         "largest_cohens_d": np.max(np.abs(cohens_d(moments)[0]), axis=0),
     }
+    return {name: _spread(column, candidate) for name, column in found.items()}
 
 
 def _spread(column: Floats, candidate: Candidate) -> Floats:

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from harmonize_kit.compare import notes
-from harmonize_kit.compare.arrays import Floats
-from harmonize_kit.compare.candidates import Candidate
+from harmonize_kit.compare.candidates import Candidate, Refit
 from harmonize_kit.compare.panel import HeldOut, Panel
 from harmonize_kit.compare.resampling import Estimate
 from harmonize_kit.compare.site_classification import site_classification
@@ -18,7 +17,7 @@ VARIANCE_SHARE = "variance_share"
 
 
 def site_scores(
-    candidate: Candidate, panel: Panel, findings: SiteFindings, refits: Sequence[Floats]
+    candidate: Candidate, panel: Panel, findings: SiteFindings, refits: Sequence[Refit]
 ) -> list[Score]:
     """Return the scores of the site family, and the variance shares of covariates beside them.
 
@@ -30,8 +29,8 @@ def site_scores(
     candidate : Candidate
     panel : Panel
     findings : SiteFindings
-    refits : sequence of ndarray, shape (m, p)
-        The features of the cross-validated cases as each fold sees them.
+    refits : sequence of Refit
+        The cross-validated cases as each fold sees them.
     """
     effect = findings.effect
     if effect.median is None or effect.significant is None:
@@ -51,10 +50,10 @@ def site_scores(
 
 
 def _classification(
-    candidate: Candidate, panel: Panel, held_out: HeldOut, refits: Sequence[Floats]
+    candidate: Candidate, panel: Panel, held_out: HeldOut, refits: Sequence[Refit]
 ) -> list[Score]:
     found = site_classification(
-        refits,
+        [refit.values for refit in refits],
         held_out.site,
         panel.study.biology_columns[held_out.split.rows],
         held_out.split.folds,
@@ -84,7 +83,11 @@ def _shares(candidate: Candidate, panel: Panel, findings: SiteFindings) -> list[
             findings.partition[name].value,
             higher_is_better=name in covariates,
             interval=findings.partition[name].interval,
-            note=notes.join(notes.maker(candidate), notes.constant_features(candidate)),
+            note=notes.join(
+                notes.maker(candidate),
+                notes.constant_features(candidate),
+                notes.interval_of(int((~candidate.constant).sum())),
+            ),
         )
         for name in (panel.study.site_name, *covariates)
         if name in findings.partition

@@ -13,6 +13,7 @@ from harmonize_kit.compare.covariates import (
     check_design,
     read_covariate,
 )
+from harmonize_kit.compare.folds import CrossValidation, absent_levels
 from harmonize_kit.core.table import FeatureTable
 from harmonize_kit.errors import DesignError
 
@@ -56,6 +57,12 @@ class Study:
     def biology_columns(self) -> Floats:
         """The covariates as columns of a linear model, shape (n, d)."""
         return np.hstack([np.empty((len(self.ids), 0)), *(c.columns for c in self.biology)])
+
+    @property
+    def levelled(self) -> tuple[Covariate, ...]:
+        """Covariates and outcome that have levels."""
+        every = (*self.biology, self.outcome)
+        return tuple(c for c in every if c is not None and c.levels)
 
     @property
     def subjects_per_site(self) -> Ints:
@@ -114,9 +121,30 @@ def read_study(
     )
 
 
+def lone_levels(study: Study, split: CrossValidation | None) -> str:
+    """Say which levels are not in every training set, and what to do; empty where all are."""
+    if split is None:
+        return ""
+    found = [
+        f"'{covariate.levels[level]}' of '{covariate.name}'"
+        for covariate in study.levelled
+        for level in absent_levels(split.folds, covariate.values[split.rows].astype(np.intp))
+    ]
+    found = list(dict.fromkeys(found))  # an outcome may be biology too
+    if not found:
+        return ""
+    return (
+        f"too few subjects have {', '.join(found[:5])} for it to be in every training set; leave "
+        "those cases out, or give them a level that others have too"
+    )
+
+
 def rows_by_id(table: FeatureTable, ids: Sequence[str]) -> FeatureTable:
     """Return the rows of ``ids`` whatever type the index of the table has."""
-    labels = dict(zip(table.ids, table.features.index, strict=True))
+    own = table.ids
+    if own == list(ids):
+        return table
+    labels = dict(zip(own, table.features.index.tolist(), strict=True))
     return table.select([labels[case] for case in ids])
 
 

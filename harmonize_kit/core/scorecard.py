@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass, field, replace
 from types import MappingProxyType
 from typing import Any, Literal
 
@@ -97,6 +97,10 @@ class Scorecard:
             ):
                 return score
         return None
+
+    def with_scores(self, scores: Iterable[Score]) -> Scorecard:
+        """Return the same comparison with further scores, as those of images, behind its own."""
+        return replace(self, scores=(*self.scores, *scores))
 
     def to_frame(self) -> pd.DataFrame:
         """Return the scores as a long table, one row a score."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from numbers import Integral, Real
 from types import MappingProxyType
 from typing import Any
@@ -70,7 +71,12 @@ class FeatureTable:
     @property
     def ids(self) -> list[str]:
         """Case ids in row order."""
-        return [str(name) for name in self.features.index]
+        return list(self._texts)
+
+    @cached_property
+    def _texts(self) -> tuple[str, ...]:
+        """The ids as text; made once, since every join asks for them."""
+        return tuple(str(name) for name in self.features.index.tolist())
 
     @property
     def names(self) -> list[str]:
@@ -127,9 +133,10 @@ class FeatureTable:
 
 
 def _require_unique(index: pd.Index[Any], source: str) -> None:
-    """Refuse ids that repeat as text; numbers counted up do not."""
-    if not isinstance(index, pd.RangeIndex):
-        check_unique_ids((str(name) for name in index), source)
+    """Refuse ids that repeat as text; numbers counted up do not, nor do texts that differ."""
+    if isinstance(index, pd.RangeIndex) or (index.inferred_type == "string" and index.is_unique):
+        return
+    check_unique_ids((str(name) for name in index.tolist()), source)
 
 
 def _same_ids(one: pd.Index[Any], other: pd.Index[Any]) -> bool:

@@ -23,6 +23,7 @@ from harmonize_kit.flows.methods import (
     MethodChoices,
     check_methods,
     describe_method,
+    fitted_to_all,
     harmonizers,
 )
 from harmonize_kit.flows.tables import TableInput
@@ -44,7 +45,8 @@ def compare_methods(
     """Judge methods on one table, refitting each inside the folds, and write the report.
 
     Features with missing cells are left out for all methods alike, since not every method takes
-    them.
+    them. The page's diagnostics of a method (shrinkage, range of training) are of its fit to all
+    cases, as it would be published; the held-out scores are of the refits.
 
     Parameters
     ----------
@@ -65,6 +67,8 @@ def compare_methods(
     TableError, CovariateError, DesignError
         If the table cannot be read, a method cannot be fitted to it (the error's notes name the
         method), or site and biology cannot be judged; nothing is written.
+    DependencyError
+        If a method's package is not installed.
     """
     names = check_methods(methods, choices)
     config = config or CompareConfig()
@@ -81,10 +85,11 @@ def compare_methods(
         },
         {path.name: digest_file(path) for path in source.paths},
     )
+    candidates = harmonizers(names, choices, table)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", HarmonizeWarning)
         card = compare(
-            harmonizers(names, choices, table),
+            candidates,
             site=choices.site, biology=biology, outcome=outcome, subject=choices.subject,
             table=table, config=config,
         )  # fmt: skip
@@ -100,7 +105,10 @@ def compare_methods(
     card = replace(card, about=about)
     made = record.finish(cases=len(table.ids), features=about["n_features"])
     sentences = {name: describe_method(name, choices, table) for name in names}
-    page = report(card, folder, title=title, provenance=made, methods=sentences, show_ids=show_ids)
+    page = report(
+        card, folder, title=title, provenance=made, methods=sentences, show_ids=show_ids,
+        models=fitted_to_all(candidates, table), table=table,
+    )  # fmt: skip
     return card, page
 
 

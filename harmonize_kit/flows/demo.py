@@ -87,7 +87,7 @@ def demo(
     truth = TableInput(folder / "features_one_scanner" / "features.csv").read()
     card = compare(
         {RAW: raw, COMBAT: ComBatHarmonizer(config), TRUTH: truth},
-        site="site", biology=BIOLOGY, table=raw, config=CompareConfig(seed=seed),
+        site="site", biology=BIOLOGY, table=raw, truth=truth, config=CompareConfig(seed=seed),
     )  # fmt: skip
     harmonized = TableInput(folder / "harmonized.csv").read()
     return report(

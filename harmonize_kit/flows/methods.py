@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import warnings
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 
-from harmonize_kit.combat import harmonizer_of, parse_formula
+from harmonize_kit.combat import Fitted, harmonizer_of, parse_formula
 from harmonize_kit.config.combat import (
     ComBatConfig,
     CovBatConfig,
     LongitudinalComBatConfig,
     NestedComBatConfig,
+    NeuroHarmonizeConfig,
 )
 from harmonize_kit.core.harmonizer import Harmonizer
 from harmonize_kit.core.table import FeatureTable, is_number_column
-from harmonize_kit.errors import ConfigError, did_you_mean
+from harmonize_kit.errors import ConfigError, HarmonizeWarning, did_you_mean
 
 RAW = "raw"
-METHODS = (RAW, "combat", "combat-gam", "covbat", "longitudinal", "nested")
+METHODS = (RAW, "combat", "combat-gam", "covbat", "longitudinal", "nested", "neuroharmonize")
 # Fewer distinct values are scores or levels, which a line or indicators describe.
 LEAST_DISTINCT = 10
 
@@ -37,8 +40,9 @@ class MethodChoices:
     categorical : sequence of str
         Covariates that are groups, though numbers.
     smooth : sequence of str
-        Covariates of ``combat-gam`` with a smooth effect; where none is named, every preserved
-        number with ten or more distinct values.
+        Covariates of ``combat-gam`` and ``neuroharmonize`` with a smooth effect; where none is
+        named, ``combat-gam`` takes every preserved number with ten or more distinct values, and
+        ``neuroharmonize`` none.
     subject : str, optional
         Column that names the subject, for ``longitudinal``.
     batches : sequence of str
@@ -98,6 +102,19 @@ def harmonizers(
     }
 
 
+def fitted_to_all(
+    candidates: Mapping[str, FeatureTable | Harmonizer], table: FeatureTable
+) -> dict[str, Fitted]:
+    """Return each method fitted to all cases, for its diagnostics: no held-out score is of it."""
+    found: dict[str, Fitted] = {}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", HarmonizeWarning)  # the comparison has told of it
+        for name, candidate in candidates.items():
+            if not isinstance(candidate, FeatureTable):
+                found[f"{name}, fitted to all cases"] = cast(Fitted, candidate.fit(table))
+    return found
+
+
 def describe_method(name: str, choices: MethodChoices, table: FeatureTable) -> str:
     """Return in a sentence what a method is and what it was told."""
     if name == RAW:
@@ -121,6 +138,7 @@ _KINDS = {
     "covbat": "CovBat",
     "longitudinal": "Longitudinal ComBat with subjects of column {subject}",
     "nested": "Nested ComBat",
+    "neuroharmonize": "neuroHarmonize's own ComBat",
 }
 
 
@@ -130,6 +148,10 @@ def _config(name: str, choices: MethodChoices, table: FeatureTable) -> ComBatCon
     if name == "combat-gam":
         smooth = tuple(choices.smooth) or _smoothable(choices, table)
         return ComBatConfig(site=site, preserve=preserve, categorical=categorical, smooth=smooth)
+    if name == "neuroharmonize":
+        return NeuroHarmonizeConfig(
+            site=site, preserve=preserve, categorical=categorical, smooth=tuple(choices.smooth)
+        )
     if name == "covbat":
         return CovBatConfig(site=site, preserve=preserve, categorical=categorical)
     if name == "longitudinal":

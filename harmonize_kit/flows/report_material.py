@@ -16,6 +16,7 @@ from harmonize_kit.compare.lesion_contrast import lesion_contrast
 from harmonize_kit.core.table import FeatureTable
 from harmonize_kit.core.volume import Volume
 from harmonize_kit.errors import GeometryError, NotFittedError
+from harmonize_kit.flows.compare_images import foreground
 from harmonize_kit.report.material import ImageChange, Material, SiteEstimates, TrainingRange
 
 Model = SiteTransformer | Fitted
@@ -151,7 +152,7 @@ def _numbers(
     name: str, before: Array, after: Array, lesion: NDArray[np.bool_] | None
 ) -> dict[str, float]:
     """Return how alike the two are, and how far the lesion stands out in each."""
-    inside = before > before.min()  # the background, where there is one, is no content
+    inside = foreground(before)
     found = measure_case(ImageCase(name, before, after, inside, None, lesion))
     if lesion is not None:
         for when, array in (("before", before), ("after", after)):

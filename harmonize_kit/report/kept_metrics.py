@@ -67,6 +67,15 @@ KEPT_METRICS: dict[str, Metric] = {
         0.0,
         topic="agreement",
     ),
+    "planted_feature_agreement": Metric(
+        "Features against the true ones",
+        "Lin's concordance of each feature with the same feature of the true table, case by case; "
+        "the median over features.",
+        "0",
+        two_decimals,
+        0.0,
+        topic="agreement",
+    ),
     "planted_curve_distance": Metric(
         "Distance of curves from the true ones",
         "How far the smooth course of a feature over the covariate lies from that in the true "

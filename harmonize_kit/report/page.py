@@ -96,7 +96,7 @@ def render_page(page: Page) -> str:
         "cohort": cohort_tables(about, page.methods),
         "quality": quality_tables(about, page.material),
         "truth": None if page.truth is None else truth_table(page.truth),
-        "ranges": range_tables(page.material),
+        "ranges": range_tables(page.material, about),
         "comparison": comparison_table(card),
         "features": feature_table(card.features),
         "methods": methods_text(card, page.methods),

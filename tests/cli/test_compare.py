@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -74,6 +75,14 @@ def test_methods_are_judged_beside_each_other(run: Run, features: Path, tmp_path
     assert made["configuration"]["methods"] == list(accuracy)
     page = (out / "report.html").read_text()
     assert "smooth effects of age and sex" in page
+    shrunken = {part["model"] for part in document["shrinkage"]}
+    assert shrunken == {f"{name}, fitted to all cases" for name in list(accuracy)[1:]}
+    assert 'id="shrinkage"' in page
+    assert 'id="ranges"' in page
+    assert "combat, fitted to all cases" in page
+    (age,) = document["about"]["held_out_ranges"]
+    assert (age["covariate"], age["cases"]) == ("age", 90)
+    assert 1 <= age["beyond"] <= 4  # the youngest and the oldest are beyond their folds
     assert (out / "scores.csv").exists()
     assert list((out / "figures").glob("*.svg"))
 
@@ -143,6 +152,30 @@ def test_covariates_may_come_from_another_table_and_nothing_need_be_preserved(
     assert document["about"]["n_features"] == 10
     assert document["provenance"]["configuration"]["preserve"] is None
     assert "preserving no covariate" in (tmp_path / "c" / "report.html").read_text()
+
+
+@pytest.mark.skipif(find_spec("neuroHarmonize") is not None, reason="neuroHarmonize is installed")
+def test_a_method_whose_package_is_absent_tells_the_line_to_type(
+    run: Run, features: Path, tmp_path: Path
+) -> None:
+    code, _, err = run(
+        "compare", features, "-o", tmp_path / "c", "--site", "site", "--methods",
+        "raw,neuroharmonize", "--smooth", "age", *FEW,
+    )  # fmt: skip
+    assert code == 6
+    assert "pip install 'harmonize-kit[neuroharmonize]'" in " ".join(err.split())
+    assert not (tmp_path / "c").exists()
+
+
+@pytest.mark.skipif(find_spec("neuroHarmonize") is None, reason="neuroHarmonize is not installed")
+def test_neuroharmonize_is_judged_as_every_method(run: Run, features: Path, tmp_path: Path) -> None:
+    code, _, err = run(
+        "compare", features, "-o", tmp_path / "c", "--site", "site", "--biology", "age",
+        "--methods", "raw,neuroharmonize", *FEW,
+    )  # fmt: skip
+    assert code == 0, err
+    accuracy = scores(report_of(tmp_path / "c"), "site_balanced_accuracy_linear")
+    assert accuracy["neuroharmonize"]["value"] < accuracy["raw"]["value"]
 
 
 @pytest.mark.parametrize(

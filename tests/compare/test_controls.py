@@ -103,6 +103,23 @@ def test_matching_means_removes_the_planted_shift_and_keeps_the_marker(card: Sco
     assert not any("'centred'" in text and "removes" in text for text in card.about["warnings"])
 
 
+def test_every_control_has_an_interval_that_holds_it(card: Scorecard):
+    found = [score for score in card if score.metric.startswith("control_")]
+    assert {score.metric for score in found if score.candidate == "centred"} > {
+        "control_unneeded_change", "control_planted_removed", "control_marker_kept",
+        "control_false_alarms", "control_planted_found", "control_false_discoveries",
+    }  # fmt: skip
+    for score in found:
+        if score.metric.startswith("control_leak"):
+            continue  # that has a null instead
+        assert score.interval is not None, score.metric
+        assert score.interval[0] - 1e-9 <= score.value <= score.interval[1] + 1e-9, score
+    kept = card.find("centred", "control_marker_kept")
+    assert kept is not None
+    assert kept.interval is not None
+    assert 0 < kept.interval[1] - kept.interval[0] < 0.1
+
+
 def test_a_method_that_destroys_is_told_from_one_that_harmonizes(card: Scorecard):
     assert value(card, "blurred", "control_unneeded_change") > 0.3
     assert value(card, "blurred", "control_planted_removed") > 0.9

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harmonize_kit.compare.folds import cross_validation
+from harmonize_kit.compare.folds import absent_levels, cross_validation
 
 
 @settings(max_examples=25, deadline=None)
@@ -56,3 +56,28 @@ def test_each_fold_holds_its_share_of_each_site():
 def test_fewer_than_two_large_sites_cannot_be_cross_validated(sizes: tuple[int, int]):
     site = np.repeat([0, 1], sizes)
     assert cross_validation(site, np.arange(len(site)), 5, 0) is None
+
+
+def test_a_rare_level_is_in_every_training_set_where_it_can_be():
+    site = np.array([0] * 40 + [1] * 40)
+    subject = np.arange(80)
+    plain = cross_validation(site, subject, 5, 0)
+    assert plain is not None
+    level = np.zeros(80, dtype=np.intp)
+    level[plain.folds[2].test[:3]] = 1  # all in one fold, were it not for the level
+    assert absent_levels(plain.folds, level) == [1]
+    split = cross_validation(site, subject, 5, 0, [np.zeros(80, dtype=np.intp), level])
+    assert split is not None
+    assert absent_levels(split.folds, level) == []
+    for fold in split.folds:
+        assert set(site[fold.train]) == {0, 1}
+    common = np.arange(80, dtype=np.intp) % 2
+    unmoved = cross_validation(site, subject, 5, 0, [common])
+    assert unmoved is not None
+    for one, other in zip(plain.folds, unmoved.folds, strict=True):
+        np.testing.assert_array_equal(one.test, other.test)
+    level[:] = 0
+    level[7] = 1
+    alone = cross_validation(site, subject, 5, 0, [level])
+    assert alone is not None
+    assert absent_levels(alone.folds, level) == [1]

@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from harmonize_kit.compare import arrays
 from harmonize_kit.compare.arrays import indicators
 from harmonize_kit.compare.brown_forsythe import log_variance_ratio
 from harmonize_kit.compare.cohens_d import cohens_d
-from harmonize_kit.compare.linear_model import partial_effect
+from harmonize_kit.compare.linear_model import partial_effect, permuted_shares
 from harmonize_kit.compare.moments import (
     Moments,
     observed_moments,
@@ -134,3 +135,21 @@ def test_leading_axes_are_those_of_the_singular_values(shape: tuple[int, int]):
     np.testing.assert_allclose(np.abs(np.sum(axes * right[:3].T, axis=0)), 1, rtol=1e-9)
     np.testing.assert_allclose(np.linalg.norm(centred @ axes, axis=0), singular[:3], rtol=1e-9)
     assert leading_axes(np.ones((4, 3)), 2).shape == (3, 0)
+
+
+def test_large_tables_are_permuted_in_single_precision(monkeypatch: pytest.MonkeyPatch):
+    orders = np.stack([RNG.permutation(N) for _ in range(5)])
+    target = indicators(SITE, 3)[:, 1:]
+    others = np.hstack([np.ones((N, 1)), COVARIATES])
+
+    def draw() -> list[np.ndarray]:
+        found = list(permuted_moments(VALUES, SITE, COVARIATES, orders))
+        moments = [np.concatenate([m.mean.ravel(), m.variance.ravel()]) for m in found]
+        return [*moments, permuted_shares(VALUES, target, others, orders)[0]]
+
+    double = draw()
+    monkeypatch.setattr(arrays, "SINGLE_FROM", 0)
+    single = draw()
+    for one, other in zip(double, single, strict=True):
+        assert not np.array_equal(one, other)
+        np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-5)

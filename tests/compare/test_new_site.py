@@ -33,7 +33,7 @@ def folds() -> tuple[Fold, ...]:
     return split.folds
 
 
-@pytest.mark.parametrize("p", [6, 120])
+@pytest.mark.parametrize("p", [6, 55, 120])  # 55: more than the cases without a site
 def test_prediction_is_that_of_scikit_learn_without_the_site(p: int):
     values = RNG.normal(size=(N, p)) * 3 + 10 + SITE[:, None]
     values[:, 0] += 0.2 * AGE

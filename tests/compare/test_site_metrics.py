@@ -14,7 +14,7 @@ from scipy import stats
 from scipy.spatial.distance import mahalanobis
 from sklearn.metrics import roc_auc_score
 
-from harmonize_kit.compare.between_sites import distances_between_sites
+from harmonize_kit.compare.between_sites import distances_between_sites, resampled_distances
 from harmonize_kit.compare.brown_forsythe import brown_forsythe, log_variance_ratio
 from harmonize_kit.compare.cohens_d import cohens_d
 from harmonize_kit.compare.distances import pairwise_distances, permuted_distances, site_sums
@@ -86,6 +86,15 @@ def test_log_variance_ratio_is_the_root_mean_square_over_pairs():
     squares = np.mean([(logs[a] - logs[b]) ** 2 for a, b in PAIRS], axis=0)
     found = log_variance_ratio(observed_moments(STANDARD, SITE, NONE))[0]
     np.testing.assert_allclose(found, np.sqrt(squares), rtol=1e-9)
+
+
+def test_a_site_that_cannot_vary_is_left_out_of_a_draw():
+    moments = observed_moments(STANDARD, SITE, NONE)
+    known = np.array([[True, True, False, True]])
+    found = log_variance_ratio(moments, known)[0]
+    alone = log_variance_ratio(moments.of(np.array([0, 1, 3])))[0]
+    np.testing.assert_allclose(found, alone, rtol=1e-12)
+    assert np.isnan(log_variance_ratio(moments, np.array([[True, False, False, False]]))).all()
 
 
 def test_wasserstein_distance_is_scipys_and_weights_are_repeats():
@@ -209,6 +218,9 @@ def test_mahalanobis_and_covariance_distance_are_written_out():
     rows = np.repeat(np.arange(N), weight.astype(int))
     again = distances_between_sites(STANDARD[rows], SITE[rows])
     weighted = distances_between_sites(STANDARD, SITE, weight)
+    (resampled,) = resampled_distances(STANDARD, SITE, weight[None])
+    np.testing.assert_allclose(resampled.mahalanobis, weighted.mahalanobis, rtol=1e-9)
+    np.testing.assert_allclose(resampled.covariance, weighted.covariance, rtol=1e-9)
     np.testing.assert_allclose(weighted.mahalanobis, again.mahalanobis, rtol=1e-8)
     np.testing.assert_allclose(weighted.covariance, again.covariance, rtol=1e-8)
 

@@ -11,7 +11,7 @@ from harmonize_kit.core.digest import digest_arrays, digest_value
 from harmonize_kit.core.scorecard import Null, Score, Scorecard
 from harmonize_kit.core.table import FeatureTable, number_column, parse_number, text_column
 from harmonize_kit.core.volume import Geometry, Volume
-from harmonize_kit.errors import CovariateError, GeometryError, TableError
+from harmonize_kit.errors import CaseError, CovariateError, GeometryError, InputError, TableError
 
 
 def test_a_cohort_refuses_repeated_ids_and_names_their_rows() -> None:
@@ -139,3 +139,18 @@ def test_a_notebook_shows_names_as_text() -> None:
     assert "<script>" not in page
     assert page.count("&lt;script&gt;") == 3
     assert Scorecard(())._repr_html_() == "<p>no scores</p>"
+
+
+def test_a_list_of_ids_is_the_callers_own() -> None:
+    frame = pd.DataFrame({"f": [1.0, 2.0]}, index=[7, 8])
+    table = FeatureTable(frame, pd.DataFrame({"site": ["A", "B"]}, index=[7, 8]))
+    table.ids.append("other")
+    assert table.ids == ["7", "8"]
+    with pytest.raises(TableError, match="'7'"):
+        FeatureTable(frame.set_axis(["7", 7]), pd.DataFrame(index=["7", 7]))
+
+
+def test_what_was_given_wrongly_is_a_value_error_too() -> None:
+    assert issubclass(TableError, InputError)
+    assert issubclass(InputError, ValueError)
+    assert not issubclass(CaseError, ValueError)

@@ -142,12 +142,12 @@ def test_images_that_do_not_match_are_refused(change: Any, words: str) -> None:
 
 def test_ranges_and_sites_a_model_does_not_know() -> None:
     found = TrainingRange("combat", "age", (20.0, 60.0), (18.0, 71.5), 4, 120)
-    ranges, unseen = range_tables(Material(ranges=(found,), unseen={"Oslo": 3, "Bern": 1}))
+    ranges, unseen = range_tables(Material(ranges=(found,), unseen={"Oslo": 3, "Bern": 1}), {})
     assert [cell.text for cell in ranges.rows[0]] == [
         "combat", "age", "20 to 60", "18 to 71.5", "4 of 120",
     ]  # fmt: skip
     assert unseen.rows[0][0].text == "Oslo (3) and Bern (1)"
-    assert range_tables(Material()) == []
+    assert range_tables(Material(), {}) == []
 
 
 def test_failures_are_counted_by_reason_and_not_named() -> None:
