@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable
+import locale
+from collections.abc import Callable, Generator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -103,6 +104,15 @@ def test_a_syntax_is_read_by_both_readers(tmp_path: Path, name: str) -> None:
     assert apart(in_order_of(made.volume, SIZE).array) <= error
 
 
+@pytest.fixture
+def _locale_kept() -> Generator[None]:  # pyright: ignore[reportUnusedFunction]
+    """ITK's DICOM writer leaves the process in the locale C, in which text is ASCII."""
+    before = locale.setlocale(locale.LC_ALL)
+    yield
+    locale.setlocale(locale.LC_ALL, before)
+
+
+@pytest.mark.usefixtures("_locale_kept")
 def test_lossless_jpeg_is_read(tmp_path: Path) -> None:
     """Process 14, which ITK itself can write."""
     write_series(tmp_path, SMOOTH, SIZE)
