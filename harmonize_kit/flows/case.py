@@ -12,10 +12,11 @@ from harmonize_kit.config.extraction import ExtractionConfig
 from harmonize_kit.config.robustness import RobustnessConfig
 from harmonize_kit.core.cohort import Case
 from harmonize_kit.core.digest import digest_value
-from harmonize_kit.errors import DependencyError, ImageError, OutputError
+from harmonize_kit.errors import DependencyError, ImageError
 from harmonize_kit.features import Engine, describe_provider
 from harmonize_kit.flows.case_volumes import extractor_of, plain_values, volumes_of
 from harmonize_kit.flows.maps import maps_are_whole, measure_maps
+from harmonize_kit.flows.output_folder import cannot_write
 from harmonize_kit.flows.perturbed import measure_perturbed
 from harmonize_kit.provenance import Journal, digest_file, versions
 from harmonize_kit.storage.images import data_files
@@ -120,14 +121,6 @@ def is_kept(work: CaseWork, key: str, store: ResultStore) -> bool:
     if result is None:
         return False
     return not work.voxel or maps_are_whole(result["regions"], store.folder.parent)
-
-
-def cannot_write(folder: Path, error: OSError) -> OutputError:
-    """Return the error that ends a run whose output folder takes no more."""
-    return OutputError(
-        f"{folder} cannot be written to ({error.strerror or error}); what is done is kept: mend "
-        "that and run the same again"
-    )
 
 
 def result_key(work: CaseWork, files: Files | None = None) -> str:

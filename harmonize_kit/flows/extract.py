@@ -20,14 +20,9 @@ from harmonize_kit.features import Engine, describe_provider
 from harmonize_kit.flows.assemble import NOTE_COLUMN, failure_table, feature_table
 from harmonize_kit.flows.case import CaseWork, measure_case
 from harmonize_kit.flows.maps import map_table
+from harmonize_kit.flows.output_folder import remove_products, writing
 from harmonize_kit.flows.plan import load_params, plan_extraction
-from harmonize_kit.flows.run_cases import (
-    Progress,
-    remove_products,
-    require_success,
-    run_cases,
-    writing,
-)
+from harmonize_kit.flows.run_cases import Progress, require_success, run_cases
 from harmonize_kit.provenance import RunRecord, digest_file
 from harmonize_kit.storage.cohorts import read_cohort
 from harmonize_kit.storage.columns import write_text_table

@@ -19,6 +19,7 @@ from harmonize_kit.execution import Failed
 from harmonize_kit.features import Engine, FeatureExtractor
 from harmonize_kit.flows.assemble import NOTE_COLUMN, asks_for_several
 from harmonize_kit.flows.case import CaseWork, case_files, is_kept, makers, result_key
+from harmonize_kit.flows.output_folder import JOURNAL
 from harmonize_kit.storage.cohorts import read_cohort
 from harmonize_kit.storage.results import ResultStore, owner_of
 
@@ -83,7 +84,7 @@ def plan_extraction(
     works = [
         CaseWork(
             case, config, str(folder.absolute() / "cases"),
-            str(folder.absolute() / "journal.jsonl") if here else None, force, made_by,
+            str(folder.absolute() / JOURNAL) if here else None, force, made_by,
             robustness, engine, voxel,
         )
         for case in cohort

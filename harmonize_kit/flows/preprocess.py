@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import errno
 import json
-import os
 import statistics
 from collections.abc import Mapping
 from contextlib import closing
@@ -17,10 +15,11 @@ import pandas as pd
 from harmonize_kit.config.execution import ExecutionConfig
 from harmonize_kit.config.preprocess import PreprocessingConfig
 from harmonize_kit.core.cohort import Case, Cohort
-from harmonize_kit.errors import ConfigError, NothingSucceededError
+from harmonize_kit.errors import NothingSucceededError
+from harmonize_kit.flows.output_folder import open_folder, writing
 from harmonize_kit.flows.preprocess_log import RunLog
 from harmonize_kit.flows.preprocess_plan import DEFAULT_CONFIG, Options, Plan, plan_preprocessing
-from harmonize_kit.flows.preprocess_run import JOURNAL, CasesRun, Progress, run_plan
+from harmonize_kit.flows.preprocess_run import CasesRun, Progress, run_plan
 from harmonize_kit.flows.preprocess_sheets import write_index
 from harmonize_kit.flows.preprocess_stages import makers_of
 from harmonize_kit.flows.preprocess_tables import (
@@ -31,10 +30,9 @@ from harmonize_kit.flows.preprocess_tables import (
     manifest_table,
     quality_of,
 )
-from harmonize_kit.flows.run_cases import writing
-from harmonize_kit.provenance import Journal, RunRecord
+from harmonize_kit.provenance import RunRecord
 from harmonize_kit.storage.columns import write_text_table
-from harmonize_kit.storage.whole import PREFIX, remove_abandoned, write_text
+from harmonize_kit.storage.whole import PREFIX, write_text
 
 
 @dataclass(frozen=True)
@@ -103,7 +101,9 @@ def preprocess_to_folder(
     execution, options = execution or ExecutionConfig(), options or Options()
     plan = plan_preprocessing(cohort, folder, config, execution, options)
     record = RunRecord("preprocess", _choices(plan, config, execution, options), _inputs(plan))
-    _open_folder(folder, Path(plan.works[0].work))
+    half = (path for place in ("images", "sheets") for path in (folder / place).rglob(f"{PREFIX}*"))
+    needed = (folder / "cases", folder / "stages", Path(plan.works[0].work))
+    open_folder(folder, needed, {path.parent for path in half})
     rows = {case.id: row for row, case in enumerate(plan.cohort, start=1)}
     with closing(RunLog(folder, rows)) as log:
         done = run_plan(plan, folder, execution, progress, log)
@@ -132,22 +132,6 @@ def _choices(
 
 def _inputs(plan: Plan) -> dict[str, str]:
     return {plan.source.name: plan.source.digest}
-
-
-def _open_folder(folder: Path, work: Path) -> None:
-    """Make the folders ready, and clear away what a run that was killed left half done."""
-    for made in (folder, folder / "cases", folder / "stages", work):
-        try:
-            made.mkdir(parents=True, exist_ok=True)
-            if not os.access(made, os.W_OK):
-                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
-        except OSError as error:
-            raise ConfigError(f"{made} cannot be written to ({error.strerror})") from error
-        remove_abandoned(made)
-    half = (path for place in ("images", "sheets") for path in (folder / place).rglob(f"{PREFIX}*"))
-    for place in {path.parent for path in half}:
-        remove_abandoned(place)
-    Journal(folder / JOURNAL).mend()
 
 
 def _summarize(done: CasesRun, folder: Path, log: RunLog) -> PreprocessingRun:

@@ -18,7 +18,7 @@ from harmonize_kit.errors import (
     IntegrityError,
     StageError,
 )
-from harmonize_kit.flows.case import cannot_write
+from harmonize_kit.flows.output_folder import cannot_write
 from harmonize_kit.flows.preprocess_input import CaseReading, Files
 from harmonize_kit.flows.preprocess_kept import Arrays, arrays_of
 from harmonize_kit.flows.preprocess_population import load_intensities, summarize_scans

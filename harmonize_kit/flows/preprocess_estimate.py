@@ -15,10 +15,10 @@ from harmonize_kit.config.preprocess import PreprocessingConfig
 from harmonize_kit.core.cohort import Cohort
 from harmonize_kit.errors import CaseError
 from harmonize_kit.execution import Done, count_workers, map_cases
+from harmonize_kit.flows.output_folder import JOURNAL
 from harmonize_kit.flows.preprocess_case import of_stage
 from harmonize_kit.flows.preprocess_plan import DEFAULT_CONFIG, Options, Plan, plan_preprocessing
 from harmonize_kit.flows.preprocess_population import fit_in_memory, summarize_scans
-from harmonize_kit.flows.preprocess_run import JOURNAL
 from harmonize_kit.flows.preprocess_stages import STAGES
 from harmonize_kit.flows.preprocess_tables import count_by_class
 from harmonize_kit.flows.preprocess_work import CONVERT, NORMALIZE, READ, WRITE, PreprocessWork

@@ -14,6 +14,7 @@ from harmonize_kit.config.load import load_config, validate_config
 from harmonize_kit.config.preprocess import PreprocessingConfig, with_stages
 from harmonize_kit.core.cohort import Case, Cohort
 from harmonize_kit.errors import CaseError, ConfigError, TableError
+from harmonize_kit.flows.output_folder import JOURNAL
 from harmonize_kit.flows.preprocess_cohort import BRATS, Source, read_source
 from harmonize_kit.flows.preprocess_input import CaseInput
 from harmonize_kit.flows.preprocess_population import find_model, training_cases
@@ -156,7 +157,7 @@ def plan_preprocessing(
             str(folder.absolute()),
             str((options.work or folder / "work").absolute()),
             _product_plan(source, case, sheet=options.sheets),
-            str(folder.absolute() / "journal.jsonl") if here else None,
+            str(folder.absolute() / JOURNAL) if here else None,
             steps if options.force else (),
             options.clean_work,
             model,

@@ -13,16 +13,16 @@ from typing import Any
 from harmonize_kit.config.execution import ExecutionConfig
 from harmonize_kit.errors import CaseError, NothingSucceededError
 from harmonize_kit.execution import Done, Failed, map_cases
+from harmonize_kit.flows.output_folder import JOURNAL, remove_products, writing
 from harmonize_kit.flows.preprocess_case import CaseResult, preprocess_case
 from harmonize_kit.flows.preprocess_log import RunLog
 from harmonize_kit.flows.preprocess_plan import Plan, find_done
 from harmonize_kit.flows.preprocess_population import fit_model
 from harmonize_kit.flows.preprocess_work import PreprocessWork
-from harmonize_kit.flows.run_cases import remove_products, writing
 from harmonize_kit.provenance import Journal
 from harmonize_kit.storage.results import ResultStore, owner_of
 
-JOURNAL, FAILURES = "journal.jsonl", "failures"
+FAILURES = "failures"
 MODEL = "models/intensity"
 PRODUCTS = ("cohort.csv", "quality.csv")
 Progress = Callable[[Done[CaseResult] | Failed | None, int, int], None]

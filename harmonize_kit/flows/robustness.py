@@ -23,15 +23,10 @@ from harmonize_kit.features.perturbation import perturbations
 from harmonize_kit.flows.assemble import failure_table
 from harmonize_kit.flows.case import CaseWork, measure_case
 from harmonize_kit.flows.extract import DEFAULT_PARAMS
+from harmonize_kit.flows.output_folder import remove_products, writing
 from harmonize_kit.flows.plan import load_params, plan_extraction
 from harmonize_kit.flows.robustness_table import agreement_table, grade_table, measurement_table
-from harmonize_kit.flows.run_cases import (
-    Progress,
-    remove_products,
-    require_success,
-    run_cases,
-    writing,
-)
+from harmonize_kit.flows.run_cases import Progress, require_success, run_cases
 from harmonize_kit.provenance import RunRecord, digest_file
 from harmonize_kit.storage.cohorts import read_cohort
 from harmonize_kit.storage.columns import write_text_table

@@ -2,30 +2,24 @@
 
 from __future__ import annotations
 
-import errno
-import logging
-import os
-from collections.abc import Callable, Container, Generator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from harmonize_kit.config.execution import ExecutionConfig
 from harmonize_kit.core.cohort import Case, Cohort
-from harmonize_kit.errors import CaseError, ConfigError, IntegrityError, NothingSucceededError
-from harmonize_kit.execution import Done, Failed, map_cases
+from harmonize_kit.errors import CaseError, IntegrityError, NothingSucceededError
+from harmonize_kit.execution import Done, Failed
 from harmonize_kit.flows.assemble import Regions
-from harmonize_kit.flows.case import CaseResult, CaseWork, cannot_write, measure_case, result_key
+from harmonize_kit.flows.case import CaseResult, CaseWork, measure_case, result_key
+from harmonize_kit.flows.output_folder import open_folder
 from harmonize_kit.flows.plan import Plan, find_kept, look_at_others
-from harmonize_kit.provenance import Journal
+from harmonize_kit.flows.work_through import work_through
 from harmonize_kit.storage.results import ResultStore
-from harmonize_kit.storage.whole import remove_abandoned
 
-JOURNAL = "journal.jsonl"
 Outcome = Done[CaseResult] | Failed
 Progress = Callable[[Outcome | None, int, int], None]
-logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -73,70 +67,19 @@ def run_cases(
     OutputError
         If the folder takes no more; what is done is kept.
     """
-    _open_folder(folder)
+    open_folder(folder, [folder / "cases"])
     store, failures = ResultStore(folder / "cases"), ResultStore(folder / "failures")
     kept = {} if force else find_kept(plan.own, store)
-    keys, failed, computed = _work_through(plan, folder, kept, execution, progress, products)
+    works = {work.case.id: work for work in plan.own}
+    keys, failed, computed = work_through(
+        measure_case, works, kept, folder, execution,
+        key_of=_known_key, products=products, progress=progress,
+    )  # fmt: skip
     to_do = len(plan.own) - len(keys) - len(failed)
     if plan.others and not to_do:
         other_keys, other_failed, to_do = look_at_others(plan.others, store, failures)
         keys, failed = keys | other_keys, failed | other_failed
     return CasesRun(_reader(keys, store), frozenset(keys), failed, computed, to_do)
-
-
-def _open_folder(folder: Path) -> None:
-    """Make the folder ready, and clear away what a run that was killed left half done."""
-    try:
-        (folder / "cases").mkdir(parents=True, exist_ok=True)
-        if not os.access(folder / "cases", os.W_OK):
-            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
-    except OSError as error:
-        raise ConfigError(f"{folder} cannot be written to ({error.strerror})") from error
-    Journal(folder / JOURNAL).mend()
-    for stale in (folder, folder / "cases"):
-        remove_abandoned(stale)
-
-
-def _work_through(
-    plan: Plan,
-    folder: Path,
-    kept: Mapping[str, str],
-    execution: ExecutionConfig,
-    progress: Progress,
-    products: Sequence[str],
-) -> tuple[dict[str, str], dict[str, Failed], int]:
-    """Measure what is not kept; return keys, failures, and how many cases were measured."""
-    journal, failures = Journal(folder / JOURNAL), ResultStore(folder / "failures")
-    works = {work.case.id: work for work in plan.own}
-    pending = [item for item in works.items() if item[0] not in kept]
-    keys, failed, computed = dict(kept), dict[str, Failed](), 0
-
-    def note_retry(case_id: str) -> None:
-        logger.warning("the worker of case %s died; trying once more", case_id)
-        with writing(folder):
-            journal.write(case_id, _known_key(works[case_id]), "retried")
-
-    progress(None, len(kept), len(works))
-    with closing(map_cases(measure_case, pending, execution, on_retry=note_retry)) as outcomes:
-        for number, outcome in enumerate(outcomes, start=1):
-            with writing(folder):
-                if number == 1:
-                    remove_products(folder, products)
-                if isinstance(outcome, Failed):
-                    failed[outcome.id] = outcome
-                    key = _known_key(works[outcome.id])
-                    journal.write(outcome.id, key, "failed", code=outcome.code)
-                    if key and execution.shard is not None:
-                        document = {"code": outcome.code, "message": outcome.message}
-                        failures.write(key, {"id": outcome.id, **document})
-                else:
-                    keys[outcome.id] = outcome.value["key"]
-                    computed += outcome.value["computed"]
-                    if outcome.value["computed"] and works[outcome.id].journal is None:
-                        seconds = round(outcome.seconds, 3)
-                        journal.write(outcome.id, keys[outcome.id], "done", seconds=seconds)
-            progress(outcome, len(kept) + number, len(works))
-    return keys, failed, computed
 
 
 def _known_key(work: CaseWork) -> str:
@@ -172,18 +115,3 @@ def require_success(
             f"none of {len(cohort)} cases succeeded; the first, '{first.id}', failed with "
             f"{first.code}: {first.message}"
         )
-
-
-@contextmanager
-def writing(folder: Path) -> Generator[None]:
-    """Say of an error of the output folder that it is one."""
-    try:
-        yield
-    except OSError as error:
-        raise cannot_write(folder, error) from error
-
-
-def remove_products(folder: Path, products: Sequence[str]) -> None:
-    """Remove what an earlier run left, so that it is not taken for the product of this one."""
-    for name in products:
-        (folder / name).unlink(missing_ok=True)

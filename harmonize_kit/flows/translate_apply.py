@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import errno
 import json
-import logging
-import os
 from collections.abc import Mapping, Sequence
-from contextlib import closing
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -15,13 +11,12 @@ from typing import Any
 import pandas as pd
 
 from harmonize_kit.config.execution import ExecutionConfig
-from harmonize_kit.errors import CaseError, ConfigError, NothingSucceededError
-from harmonize_kit.execution import Failed, map_cases
-from harmonize_kit.flows.run_cases import remove_products, writing
+from harmonize_kit.errors import CaseError, NothingSucceededError
+from harmonize_kit.execution import Failed
+from harmonize_kit.flows.output_folder import open_folder, remove_products, writing
 from harmonize_kit.flows.translate import ApplyOptions, CaseProgress
 from harmonize_kit.flows.translate_case import TranslationWork, result_key, translate_case
 from harmonize_kit.flows.translate_plan import (
-    JOURNAL,
     Plan,
     find_kept,
     known_key,
@@ -34,13 +29,13 @@ from harmonize_kit.flows.translate_tables import (
     flag_table,
     guard_table,
 )
-from harmonize_kit.provenance import Journal, RunRecord, digest_file
+from harmonize_kit.flows.work_through import work_through
+from harmonize_kit.provenance import RunRecord, digest_file
 from harmonize_kit.storage.columns import write_text_table
 from harmonize_kit.storage.results import ResultStore
-from harmonize_kit.storage.whole import remove_abandoned, write_text
+from harmonize_kit.storage.whole import write_text
 
 PRODUCTS = ("cohort.csv", "guards.csv", "flags.csv")
-logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -110,8 +105,12 @@ def apply_to_folder(
         },
         {cohort_path.name: digest_file(cohort_path)},
     )
-    _open_folder(folder)
-    keys, failed, computed = _work_through(plan, folder, execution, progress)
+    open_folder(folder, [folder / "cases"], folder.glob("images/*/"))
+    works = {work.case.id: work for work in plan.own}
+    keys, failed, computed = work_through(
+        translate_case, works, find_kept(plan.own), folder, execution,
+        key_of=known_key, products=PRODUCTS, progress=progress,
+    )  # fmt: skip
     to_do = len(plan.own) - len(keys) - len(failed)
     if plan.others and not to_do:
         other_keys, other_failed, to_do = _look_at_others(plan.others, folder)
@@ -139,57 +138,6 @@ def estimate_apply(
         except CaseError as error:
             problems.append(f"{work.case.id}: {error.code}: {error.message}")
     return TranslationEstimate(len(plan.own), len(kept), tuple(problems), plan.cohort.notes)
-
-
-def _open_folder(folder: Path) -> None:
-    """Make the folder ready, and clear away what a run that was killed left half done."""
-    try:
-        (folder / "cases").mkdir(parents=True, exist_ok=True)
-        if not os.access(folder / "cases", os.W_OK):
-            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
-    except OSError as error:
-        raise ConfigError(f"{folder} cannot be written to ({error.strerror})") from error
-    Journal(folder / JOURNAL).mend()
-    for stale in (folder, folder / "cases", *folder.glob("images/*/")):
-        remove_abandoned(stale)
-
-
-def _work_through(
-    plan: Plan, folder: Path, execution: ExecutionConfig, progress: CaseProgress
-) -> tuple[dict[str, str], dict[str, Failed], int]:
-    """Do what is not kept; return keys, failures, and how many cases were done now."""
-    works = {work.case.id: work for work in plan.own}
-    journal, failures = Journal(folder / JOURNAL), ResultStore(folder / "failures")
-    keys = find_kept(plan.own)
-    kept, computed, failed = len(keys), 0, dict[str, Failed]()
-    pending = [item for item in works.items() if item[0] not in keys]
-
-    def note_retry(case_id: str) -> None:
-        logger.warning("the worker of case %s died; trying once more", case_id)
-        with writing(folder):
-            journal.write(case_id, known_key(works[case_id]), "retried")
-
-    progress(None, kept, len(works))
-    with closing(map_cases(translate_case, pending, execution, on_retry=note_retry)) as outcomes:
-        for number, outcome in enumerate(outcomes, start=1):
-            with writing(folder):
-                if number == 1:
-                    remove_products(folder, PRODUCTS)
-                if isinstance(outcome, Failed):
-                    failed[outcome.id] = outcome
-                    key = known_key(works[outcome.id])
-                    journal.write(outcome.id, key, "failed", code=outcome.code)
-                    if key and execution.shard is not None:
-                        document = {"code": outcome.code, "message": outcome.message}
-                        failures.write(key, {"id": outcome.id, **document})
-                else:
-                    keys[outcome.id] = outcome.value["key"]
-                    computed += outcome.value["computed"]
-                    if outcome.value["computed"] and works[outcome.id].journal is None:
-                        seconds = round(outcome.seconds, 3)
-                        journal.write(outcome.id, keys[outcome.id], "done", seconds=seconds)
-            progress(outcome, kept + number, len(works))
-    return keys, failed, computed
 
 
 def _look_at_others(

@@ -15,7 +15,7 @@ from harmonize_kit.config.guards import GuardConfig
 from harmonize_kit.core.digest import digest_value
 from harmonize_kit.core.volume import Volume
 from harmonize_kit.errors import CaseError, ImageError, UnseenSiteError
-from harmonize_kit.flows.case import cannot_write
+from harmonize_kit.flows.output_folder import cannot_write
 from harmonize_kit.flows.preprocess_product import ProductPlan, product_is_whole
 from harmonize_kit.flows.translate_cohort import TranslationCase
 from harmonize_kit.flows.translate_read import ReadCase, read_case

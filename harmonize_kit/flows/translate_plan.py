@@ -12,14 +12,13 @@ from harmonize_kit.config.guards import GuardConfig
 from harmonize_kit.config.load import load_file
 from harmonize_kit.core.digest import digest_value
 from harmonize_kit.errors import CaseError, ConfigError, did_you_mean
+from harmonize_kit.flows.output_folder import JOURNAL
 from harmonize_kit.flows.translate import ApplyOptions
 from harmonize_kit.flows.translate_case import TranslationWork, is_kept, result_key
 from harmonize_kit.flows.translate_cohort import TranslationCohort, read_translation_cohort
 from harmonize_kit.provenance import digest_file
 from harmonize_kit.translation.device import choose_device, count_threads
 from harmonize_kit.translation.model import DOCUMENT, WEIGHTS, Translator, load_translator
-
-JOURNAL = "journal.jsonl"
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from typing import Any
 from harmonize_kit.config.load import load_config
 from harmonize_kit.config.translate import TranslationConfig
 from harmonize_kit.errors import ConfigError, NothingSucceededError, did_you_mean
-from harmonize_kit.flows.run_cases import writing
+from harmonize_kit.flows.output_folder import writing
 from harmonize_kit.flows.translate import CaseProgress, StepProgress, TrainOptions
 from harmonize_kit.flows.translate_alike import (
     differences_as_drawn,

@@ -240,13 +240,13 @@ from pathlib import Path
 import torch
 torch.set_num_threads(1)
 from torch import distributed
-from test_training import ObjectiveConfig, trainer, weights
+from test_training import ObjectiveConfig, save_state, trainer, weights
 distributed.init_process_group("gloo")
 folder, store = Path(sys.argv[1]), Path(sys.argv[2])
 one = trainer(folder, store, batch=1, objective=ObjectiveConfig(r1=0.01, r1_every=2, replay=0))
 one.train(until=2)
 if distributed.get_rank() == 0:
-    torch.save(dict(weights(one)), folder / "weights.pt")
+    save_state(folder / "weights.safetensors", dict(weights(one)))
 distributed.barrier()
 distributed.destroy_process_group()
 """
@@ -272,7 +272,7 @@ def test_two_processes_are_one_with_twice_the_batch(tmp_path: Path, store_folder
         tmp_path / "one", store_folder, objective=ObjectiveConfig(r1=0.01, r1_every=2, replay=0)
     )
     one.train(until=2)
-    theirs = torch.load(tmp_path / "two" / "weights.pt", weights_only=True)
+    theirs = load_state(tmp_path / "two" / "weights.safetensors")
     for name, weight in weights(one).items():
         torch.testing.assert_close(weight, theirs[name], rtol=0, atol=1e-5)
     shutil.rmtree(tmp_path / "two")
