@@ -47,7 +47,7 @@ class Generator(nn.Module):
         inputs = seen + config.dimensions * config.coordinates
         make = ResNet if config.architecture == "resnet" else UNet
         self.body = make(config, inputs)
-        self.last = reflected(config.dimensions, config.features, config.channels, 7)
+        self.last = reflected(config.dimensions, config.features, config.channels, self.body.kernel)
         self.field: nn.Module | None = None
         if config.smooth_field:
             deepest = config.features * SIZE_MULTIPLE

@@ -38,18 +38,13 @@ def upsampling(dimensions: int, inputs: int, outputs: int, kind: str) -> nn.Modu
 class ResidualBlock(nn.Module):
     """Two convolutions whose outcome is added to what came in (He et al. 2016)."""
 
-    def __init__(self, dimensions: int, features: int, *, norm: bool = True) -> None:
+    def __init__(self, dimensions: int, features: int) -> None:
         super().__init__()
         first = reflected(dimensions, features, features, 3)
         second = reflected(dimensions, features, features, 3)
-        if norm:
-            self.body = nn.Sequential(
-                normalised(dimensions, first, features),
-                second,
-                INSTANCE_NORM[dimensions](features),
-            )
-        else:
-            self.body = nn.Sequential(first, nn.PReLU(features), second)
+        self.body = nn.Sequential(
+            normalised(dimensions, first, features), second, INSTANCE_NORM[dimensions](features)
+        )
 
     def forward(self, x: Tensor) -> Tensor:
         """Return features of the shape of ``x``, (n, features, ...)."""

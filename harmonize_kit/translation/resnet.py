@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from torch import Tensor, nn
 
 from harmonize_kit.config.translation import GeneratorConfig
@@ -18,6 +20,9 @@ from harmonize_kit.translation.layers import (
 
 class ResNet(nn.Module):
     """The generator of Zhu et al. (2017): c7s1-f, d2f, d4f, residual blocks, u2f, uf."""
+
+    kernel: ClassVar = 7
+    """Voxels a side that the convolution sees which makes an image of the features."""
 
     def __init__(self, config: GeneratorConfig, inputs: int) -> None:
         super().__init__()
