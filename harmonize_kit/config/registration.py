@@ -4,9 +4,30 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, PositiveInt, model_validator
 
 Millimetres = Annotated[float, Field(gt=0.0, allow_inf_nan=False)]
+
+
+class DeformableConfig(BaseModel):
+    """How a brain is bent onto the template, on top of the affine.
+
+    Parameters
+    ----------
+    iterations : tuple of int
+        Steps at 8, 4 and 2 mm (the last at ``finest_mm``).
+    smoothing : float
+        SD, in voxels of each level, of the Gaussian that smooths the displacement after each step.
+        1.5 fits a little closer, and folds at the rim of the brain.
+    knots_mm : float
+        Distance of the knots of the cubic B-spline that holds the displacement.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    iterations: tuple[PositiveInt, PositiveInt, PositiveInt] = (40, 40, 15)
+    smoothing: float = Field(default=2.0, ge=0.5, le=10.0)
+    knots_mm: float = Field(default=5.0, ge=2.0, le=50.0)
 
 
 class RegistrationConfig(BaseModel):
@@ -36,9 +57,14 @@ class RegistrationConfig(BaseModel):
     grid : {"template", "brats"}
         "brats" is the grid of the BraTS challenges in size, 240 x 240 x 155 voxels of 1 mm,
         centred on the template's brain. The anatomy is still the template's, not SRI24's.
-    to_template : {"affine", "rigid", "none"}
+    to_template : {"affine", "rigid", "deformable", "none"}
         Affine takes position, size and shear from the head, twelve degrees of freedom; rigid keeps
-        its size and shape, which volumes and shape features need.
+        its size and shape, which volumes and shape features need. Deformable bends the brain after
+        the affine, for atlases and maps of voxels: it takes its folds where the template has them,
+        and every voxel to a size of its own, so it goes before no texture and no shape feature. It
+        needs a stripped, T1-weighted reference; where it is no better, the affine is kept.
+    deformable : DeformableConfig
+        How it is bent.
     interpolation : {"linear", "bspline"}
         Linear never overshoots: at the edge of a stripped brain it makes no intensity that the
         scan does not have. Cubic B-splines are sharper; they are clipped to the range of the scan.
@@ -73,7 +99,8 @@ class RegistrationConfig(BaseModel):
     template_mask: str | None = None
     resolution: Literal[1, 2] = 1
     grid: Literal["template", "brats"] = "template"
-    to_template: Literal["affine", "rigid", "none"] = "affine"
+    to_template: Literal["affine", "rigid", "deformable", "none"] = "affine"
+    deformable: DeformableConfig = Field(default_factory=DeformableConfig)
     interpolation: Literal["linear", "bspline"] = "linear"
     samples: int = Field(default=80_000, ge=1_000)
     bins: int = Field(default=32, ge=8, le=256)
@@ -99,7 +126,7 @@ class RegistrationConfig(BaseModel):
         if self.grid == "brats" and (not self.uses_template or self.resolution != 1):
             raise ValueError(
                 "grid: brats is a grid of 1 mm around a template's brain; it needs a template, "
-                "to_template: affine or rigid, and resolution: 1"
+                "to_template: affine, rigid or deformable, and resolution: 1"
             )
         if self.template_mask is not None and self.template in ("mni152", "none"):
             raise ValueError(

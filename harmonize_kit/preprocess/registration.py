@@ -7,24 +7,21 @@ from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
-import numpy as np
-
 from harmonize_kit.config.registration import RegistrationConfig
 from harmonize_kit.core.volume import Geometry, Volume
 from harmonize_kit.errors import PreprocessingError
-from harmonize_kit.preprocess.registration_carry import carry_image, carry_labels
+from harmonize_kit.preprocess.deformation import Deformation, on_grid
+from harmonize_kit.preprocess.registration_carry import Transform, carry_image, carry_labels
+from harmonize_kit.preprocess.registration_deformable import deform
+from harmonize_kit.preprocess.registration_labels import label_volumes
 from harmonize_kit.preprocess.registration_native import carry_to_native, mask_source
 from harmonize_kit.preprocess.registration_pair import align
 from harmonize_kit.preprocess.registration_quality import describe, dice, doubts
 from harmonize_kit.preprocess.registration_view import View, view_of
 from harmonize_kit.preprocess.registration_within import reference_of, register_within
-from harmonize_kit.preprocess.resampling_labels import label_volumes_ml
 from harmonize_kit.preprocess.scans import Scans, Staged
 from harmonize_kit.preprocess.template import load_template, output_geometry
 from harmonize_kit.preprocess.transforms import Affine
-
-# Relative change of a label's volume, beyond that of the head, that is worth a look.
-CHANGED = 0.1
 
 
 def register(scans: Scans, config: RegistrationConfig) -> Staged:
@@ -50,8 +47,9 @@ def register(scans: Scans, config: RegistrationConfig) -> Staged:
     -------
     Staged
         Byproducts: ``transform_<modality>``, an ITK transform file that maps points of the common
-        grid to points of the native scan, as ``sitk.Resample`` takes it; in native mode
-        ``labels_<modality>``, the labels on the grid of each other image.
+        grid to points of the native scan, as ``sitk.Resample`` takes it; where it is deformable
+        ``inverse_transform_<modality>``, which leads back; in native mode ``labels_<modality>``,
+        the labels on the grid of each other image.
 
     Raises
     ------
@@ -67,14 +65,13 @@ def register(scans: Scans, config: RegistrationConfig) -> Staged:
     decided: dict[str, Any] = {"mode": config.mode, "reference": reference}
     if within.found:
         decided["within"] = dict(within.found)
-    to_template, notes = Affine(), list(within.notes)
+    to_template: Affine | Deformation = Affine()
+    notes = list(within.notes)
     if config.uses_template:
-        to_template, decided["template"] = _to_template(scans.images[reference], config)
-        notes += doubts(reference or "the image", decided["template"], config)
+        to_template, decided["template"], more = _to_template(scans.images[reference], config)
+        notes += [*more, *doubts(reference or "the image", decided["template"], config)]
     transforms = {name: to_template.then(moved) for name, moved in within.transforms.items()}
-    byproducts: dict[str, Volume | str] = {
-        f"transform_{name}".rstrip("_"): moved.text() for name, moved in transforms.items()
-    }
+    byproducts = _files(transforms)
     if config.mode == "native":
         carried, labels = carry_to_native(scans, reference, within.transforms)
         return Staged(carried, decided, tuple(notes), {**byproducts, **labels})
@@ -84,8 +81,9 @@ def register(scans: Scans, config: RegistrationConfig) -> Staged:
     decided["grid"] = {"size": list(geometry.size), "spacing": list(geometry.spacing)}
     moved = _onto_grid(scans, reference, transforms, geometry, config)
     if scans.labels is not None and moved.labels is not None:
-        growth = 1.0 / abs(float(np.linalg.det(transforms[scans.drawn_on].linear)))
-        decided["labels_ml"], more = _label_volumes(scans.labels, moved.labels, growth)
+        decided["labels_ml"], more = label_volumes(
+            scans.labels, moved.labels, transforms[scans.drawn_on]
+        )
         notes += more
     return Staged(moved, decided, tuple(notes), byproducts)
 
@@ -98,18 +96,44 @@ def _require_drawn_on(scans: Scans) -> None:
         )
 
 
-def _to_template(reference: Volume, config: RegistrationConfig) -> tuple[Affine, dict[str, Any]]:
-    """Return the transform from the template to the reference, and its numbers."""
+def _to_template(
+    reference: Volume, config: RegistrationConfig
+) -> tuple[Affine | Deformation, dict[str, Any], tuple[str, ...]]:
+    """Return the transform from the template to the reference, its numbers, and notes."""
     template = load_template(config)
     fixed = _template_view() if config.template == "mni152" else view_of(template, "the template")
-    freedom = "affine" if config.to_template == "affine" else "rigid"
-    alignment = align(fixed, view_of(reference, "the image"), freedom, config)
+    moving = view_of(reference, "the image")
+    freedom = "rigid" if config.to_template == "rigid" else "affine"
+    alignment = align(fixed, moving, freedom, config)
     found = {"name": config.template, "freedom": freedom, **describe(alignment, fixed)}
-    if reference.mask is not None and template.mask is not None:
-        brain = Volume(reference.mask, reference.geometry)
-        carried = carry_labels(brain, alignment.transform, template.geometry)
-        found["dice"] = round(dice(carried.array, template.mask), 4)
-    return alignment.transform, found
+    found |= _overlap(reference, template, alignment.transform)
+    if config.to_template != "deformable":
+        return alignment.transform, found, ()
+    bent = deform(fixed, moving, alignment.transform, config)
+    found["deformable"] = {**bent.found, **_overlap(reference, template, bent.transform)}
+    return bent.transform, found, bent.notes
+
+
+def _overlap(
+    reference: Volume, template: Volume, transform: Affine | Deformation
+) -> dict[str, float]:
+    """Return the Dice of the two brain masks, where both are known."""
+    if reference.mask is None or template.mask is None:
+        return {}
+    brain = Volume(reference.mask, reference.geometry)
+    grid = template.geometry
+    carried = carry_labels(brain, on_grid({"": transform}, grid)[""], grid)
+    return {"dice": round(dice(carried.array, template.mask), 4)}
+
+
+def _files(transforms: Mapping[str, Affine | Deformation]) -> dict[str, Volume | str]:
+    """Return the transforms as texts, with what leads back where that is no affine."""
+    texts: dict[str, Volume | str] = {}
+    for name, transform in transforms.items():
+        texts[f"transform_{name}".rstrip("_")] = transform.text()
+        if isinstance(transform, Deformation):
+            texts[f"inverse_transform_{name}".rstrip("_")] = transform.inverse_text()
+    return texts
 
 
 @lru_cache(maxsize=1)
@@ -120,11 +144,12 @@ def _template_view() -> View:
 def _onto_grid(
     scans: Scans,
     reference: str,
-    transforms: Mapping[str, Affine],
+    found: Mapping[str, Affine | Deformation],
     geometry: Geometry,
     config: RegistrationConfig,
 ) -> Scans:
     """Return images, masks and labels on the common grid, each interpolated once."""
+    transforms: Mapping[str, Transform] = on_grid(found, geometry)
     images = {
         name: carry_image(volume, transforms[name], geometry, config.interpolation)
         for name, volume in scans.images.items()
@@ -140,18 +165,3 @@ def _onto_grid(
     if labels is not None:
         labels = carry_labels(labels, transforms[scans.drawn_on], geometry)
     return Scans(images, labels, scans.drawn_on)
-
-
-def _label_volumes(
-    before: Volume, after: Volume, growth: float
-) -> tuple[dict[str, list[float]], list[str]]:
-    """Return the volume of each label before and after, and what is not the growth of the head."""
-    had, has = label_volumes_ml(before), label_volumes_ml(after)
-    volumes = {str(label): [ml, has.get(label, 0.0)] for label, ml in had.items()}
-    notes = [
-        f"label {label} had {first:.3g} ml and has {second:.3g} ml after registration, expected "
-        f"{first * growth:.3g} ml from the size of the head; look at it"
-        for label, (first, second) in volumes.items()
-        if abs(second - first * growth) > CHANGED * first * growth
-    ]
-    return volumes, notes

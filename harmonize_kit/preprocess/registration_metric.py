@@ -11,6 +11,7 @@ import numpy as np
 import SimpleITK as sitk
 
 from harmonize_kit.config.registration import RegistrationConfig
+from harmonize_kit.preprocess.registration_carry import Transform
 from harmonize_kit.preprocess.transforms import Affine, Xyz
 
 Freedom = Literal["rigid", "similarity", "affine"]
@@ -47,10 +48,15 @@ def one_thread() -> Generator[None, None, None]:
         sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(before)
 
 
-def information(level: Level, transform: Affine, config: RegistrationConfig) -> float:
+def information(level: Level, transform: Transform, config: RegistrationConfig) -> float:
     """Return the mutual information in nats; 0 where the scans do not overlap."""
     method = _method(level, config)
-    method.SetInitialTransform(transform.to_itk(), True)
+    if isinstance(transform, Affine):
+        method.SetInitialTransform(transform.to_itk(), True)
+    else:
+        # As the one that is climbed, ITK would hold its derivative by every knot of the spline.
+        method.SetMovingInitialTransform(transform.to_itk())
+        method.SetInitialTransform(sitk.TranslationTransform(3), True)
     try:
         return -float(method.MetricEvaluate(level.fixed, level.moving))
     except RuntimeError:

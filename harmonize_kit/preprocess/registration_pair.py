@@ -36,15 +36,20 @@ class Alignment:
     transform : Affine
         From points of the fixed scan to points of the moving one.
     information_start, information_end : float
-        Mattes mutual information (nats) at the finest level, at the rough guess and at the end.
+        Mattes mutual information (nats) at the finest level, at the rough guess and where the
+        transform lays the two.
     information_scanner : float
         The same where both lie as the scanner's coordinates say.
+    refined : bool
+        False where the finer levels led to less information than the rough guess has, so that
+        ``transform`` is that guess.
     """
 
     transform: Affine
     information_start: float
     information_end: float
     information_scanner: float
+    refined: bool = True
 
 
 @one_thread()
@@ -95,7 +100,15 @@ def align(
         information(levels[-1], tried, config)
         for tried in (start, transform, Affine(centre=fixed.centre))
     )
+    if last < first:
+        return Alignment(start, first, first, scanner, refined=False)
     return Alignment(transform, first, last, scanner)
+
+
+def spacings_of(config: RegistrationConfig) -> list[float]:
+    """Return the voxel sizes of the levels in mm, from the coarsest."""
+    finer = [mm for mm in COARSE_MM[1:] if mm > config.finest_mm]
+    return [COARSE_MM[0], *finer, config.finest_mm]
 
 
 def metric_mask(fixed: View, moving: View, rim_mm: float | None = None) -> sitk.Image:
@@ -114,8 +127,7 @@ def _levels(
     fixed: View, moving: View, config: RegistrationConfig, rim_mm: float | None
 ) -> list[Level]:
     mask = metric_mask(fixed, moving)
-    finer = [mm for mm in COARSE_MM[1:] if mm > config.finest_mm]
-    spacings = [COARSE_MM[0], *finer, config.finest_mm]
+    spacings = spacings_of(config)
     pairs = list(zip(fixed.pyramid(spacings), moving.pyramid(spacings), strict=True))
     coarse = [Level(*pair, mask) for pair in pairs]
     if rim_mm is None:

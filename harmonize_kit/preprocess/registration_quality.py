@@ -20,7 +20,8 @@ def describe(alignment: Alignment, fixed: View) -> dict[str, Any]:
     """Return the numbers of an alignment, as JSON knows them.
 
     ``information`` is Mattes mutual information in nats where the scanner's coordinates put the
-    scans, at the rough guess, and at the end. ``stretch`` says how much longer the moving scan was
+    scans, at the rough guess, and at the end; ``refined`` is False where the end is that guess,
+    for want of a better one. ``stretch`` says how much longer the moving scan was
     made along its three principal directions, ``rotation_deg`` and ``shift_mm`` what moved it.
     """
     movement = alignment.transform.inverse()
@@ -32,6 +33,7 @@ def describe(alignment: Alignment, fixed: View) -> dict[str, Any]:
             "start": round(alignment.information_start, 6),
             "end": round(alignment.information_end, 6),
         },
+        "refined": alignment.refined,
         "rotation_deg": _rounded(movement.rotation()),
         "shift_mm": _rounded(shift[0]),
         "stretch": _rounded(movement.stretches()),
@@ -65,12 +67,10 @@ def doubts(name: str, found: dict[str, Any], config: RegistrationConfig) -> list
             f"{name} was turned by {', '.join(f'{angle:.0f}' for angle in turns)} degrees about "
             "x, y, z to fit; look at the overlay, and at the orientation in the header"
         )
-    information = found["information"]
-    if information["end"] < information["start"]:
+    if not found["refined"]:
         notes.append(
-            f"registration of {name} ended with less mutual information "
-            f"({information['end']:.3f}) than its rough start ({information['start']:.3f}); look "
-            "at the overlay"
+            f"registration of {name} found nothing better than its rough start, which is used "
+            f"(mutual information {found['information']['start']:.3f}); look at the overlay"
         )
     if found.get("dice") is not None and found["dice"] < config.dice_limit:
         notes.append(

@@ -17,6 +17,7 @@ from harmonize_kit.config.execution import ExecutionConfig
 from harmonize_kit.errors import TableError
 from harmonize_kit.flows.preprocess import PreprocessingRun, preprocess_to_folder
 from harmonize_kit.flows.preprocess_plan import Options
+from harmonize_kit.flows.translate_cohort import read_translation_cohort
 from harmonize_kit.storage.folder_cohorts import cohort_from_folder
 
 SERIAL = ExecutionConfig(workers=1)
@@ -53,6 +54,16 @@ def test_the_layout_is_kept_and_values_are_the_z_score_of_the_brain(tree: Path) 
         found = np.asanyarray(image.dataobj)
         np.testing.assert_allclose(found[brain], expected, atol=1e-6)
         assert (found[~brain] == 0).all()
+
+
+def test_the_table_is_one_that_translate_takes(tree: Path) -> None:
+    run(tree)
+    found = read_translation_cohort(tree / "out" / "cohort.csv", MODALITIES)
+    assert found.modalities == tuple(MODALITIES)
+    frame = pd.read_csv(tree / "out" / "cohort.csv", dtype=str)
+    for path in frame["Brain_mask"]:
+        mask = np.asanyarray(nibabel.load(tree / "out" / path).dataobj)
+        np.testing.assert_array_equal(mask > 0, ball())
 
 
 def test_manifest_and_summary_tell_every_image(tree: Path) -> None:

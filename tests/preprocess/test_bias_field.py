@@ -134,7 +134,17 @@ def test_integers_zeros_and_negatives(known: Known) -> None:
     assert staged.decided["t1"]["mask"] == "otsu"
     assert staged.decided[""]["mask"] == "given"
     assert set(staged.byproducts) == {"bias_field_t1", "bias_field"}
-    assert any("5 voxels" in note and "not positive" in note for note in staged.notes)
+    assert staged.decided[""]["not_positive"] == 5
+    assert not any("not positive" in note for note in staged.notes)
+
+
+def test_many_voxels_that_are_not_positive_are_said(known: Known) -> None:
+    array, inside = known.biased.array.copy(), np.flatnonzero(known.inside)
+    array.ravel()[inside[: len(inside) // 50]] = 0
+    given = replace(known.biased, array=array)
+    quick = BiasFieldConfig(iterations=(1,), coarsest_mm=12.0)
+    staged = correct_bias_field(Scans({"": given}), quick)
+    assert any("(2.0%)" in note and "look at the mask" in note for note in staged.notes)
 
 
 def test_the_coarse_grid_follows_the_size_of_voxels_and_of_the_volume() -> None:
