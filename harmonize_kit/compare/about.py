@@ -70,7 +70,7 @@ def describe(
         "candidates": {
             member.name: "table"
             if member.harmonizer is None
-            else "harmonizer refitted in each fold"
+            else "harmonizer refitted in each fold" + ("" if member.on_raw else " on its own table")
             for member in candidates.members
         },
         "explained_variance": list(explained_variance),

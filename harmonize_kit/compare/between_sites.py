@@ -83,13 +83,14 @@ def resampled_distances(scores: Floats, site: Ints, weights: Floats) -> list[Dis
     """
     bounds = np.searchsorted(site, np.arange(int(site.max()) + 2))
     k, r, b = len(bounds) - 1, scores.shape[1], len(weights)
+    first, second = np.triu_indices(r)
     means, squares, counts = np.empty((b, k, r)), np.empty((b, k, r, r)), np.empty((b, k))
     for code, (low, high) in enumerate(pairwise(bounds)):
         here, weight = scores[low:high], weights[:, low:high]
         counts[:, code] = weight.sum(axis=1)
         means[:, code] = weight @ here / np.maximum(counts[:, [code]], 1)
-        products = (here[:, :, None] * here[:, None, :]).reshape(high - low, -1)
-        squares[:, code] = (weight @ products).reshape(b, r, r)
+        products = here[:, first] * here[:, second]
+        squares[:, code, first, second] = squares[:, code, second, first] = weight @ products
     squares -= counts[..., None, None] * means[..., :, None] * means[..., None, :]
     return _distances(means, squares, counts)
 

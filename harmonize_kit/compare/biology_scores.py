@@ -17,6 +17,7 @@ from harmonize_kit.compare.new_site import new_site_scores, predict_new_sites
 from harmonize_kit.compare.panel import HeldOut, Panel
 from harmonize_kit.compare.prediction import Prediction, estimates, predict
 from harmonize_kit.compare.resampling import Estimate, centred_interval
+from harmonize_kit.compare.standardised import Standardised
 from harmonize_kit.compare.subject_scores import subject_scores
 from harmonize_kit.core.scorecard import Score
 
@@ -126,8 +127,8 @@ def _predictions(
     """Return predictions in folds, what of them is a leak, and those at sites not seen."""
     targets = {c.name: c for c in (*panel.study.biology, panel.study.outcome) if c is not None}
     rows, folds = held_out.split.rows, held_out.split.folds
-    seen = [refit.values for refit in refits]
-    predictions = predict(seen, list(targets.values()), rows, folds, held_out.within_sites)
+    seen = [refit.table for refit in refits]
+    predictions = predict(seen, list(targets.values()), rows, held_out.within_sites)
     scores: list[Score] = []
     for found in predictions:
         remark = notes.join(
@@ -153,15 +154,15 @@ def _new_sites(
     candidate: Candidate,
     held_out: HeldOut,
     predictions: Sequence[Prediction],
-    seen: Sequence[Floats],
+    seen: Sequence[Standardised],
 ) -> list[Score]:
     if not predictions:
         return []
     targets = np.hstack([found.target for found in predictions])
     by_fold = zip(*(found.models for found in predictions), strict=True)
     penalties = [np.concatenate([model.penalty for model in models]) for models in by_fold]
-    folds, site = held_out.split.folds, held_out.site
-    predicted = predict_new_sites(seen, targets, penalties, site, folds)
+    site = held_out.site
+    predicted = predict_new_sites(seen, targets, penalties, site)
     scores: list[Score] = []
     start = 0
     for found in predictions:

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
 
 from harmonize_kit.compare.arrays import Flags, Floats, constant_columns, positions
 from harmonize_kit.compare.folds import CrossValidation, Fold
+from harmonize_kit.compare.standardised import Standardised, standardise
 from harmonize_kit.compare.study import rows_by_id
 from harmonize_kit.core.harmonizer import FittedHarmonizer, Harmonizer
 from harmonize_kit.core.table import FeatureTable
 from harmonize_kit.errors import HarmonizeError, HarmonizeWarning, TableError
+
+# A table as it is, a harmonizer refitted on the raw table, or one refitted on a table of its own.
+Judged = FeatureTable | Harmonizer | tuple[FeatureTable, Harmonizer]
 
 
 @dataclass(frozen=True)
@@ -23,12 +27,13 @@ class Refit:
 
     Parameters
     ----------
-    values : ndarray, shape (m, p)
+    table : Standardised
+        In units of the fold's training cases.
     fitted : FittedHarmonizer, optional
         What made them, of the fold's training cases alone; None for a table.
     """
 
-    values: Floats
+    table: Standardised
     fitted: FittedHarmonizer | None = None
 
 
@@ -40,17 +45,20 @@ class Candidate:
     ----------
     name : str
     table : FeatureTable
-        The table itself as it is judged, or the raw table of the harmonizer.
+        The table itself as it is judged, or the table the harmonizer is refitted on.
     harmonizer : Harmonizer, optional
     whole : ndarray, shape (n, p)
         The features judged, cases sorted by id; a harmonizer's are those of its fit to the whole
         table.
+    on_raw : bool
+        Whether a harmonizer is refitted on the raw table, and not on one of its own.
     """
 
     name: str
     table: FeatureTable
     harmonizer: Harmonizer | None
     whole: Floats
+    on_raw: bool = True
 
     @cached_property
     def constant(self) -> Flags:
@@ -79,7 +87,8 @@ class Candidate:
         if split is None:
             return []
         if self.harmonizer is None:
-            return [Refit(self.whole[split.rows])] * len(split.folds)
+            values = self.whole[split.rows]
+            return [Refit(standardise(values, fold)) for fold in split.folds]
         kept = rows_by_id(self.table, [ids[int(row)] for row in split.rows])
         try:
             return [
@@ -121,7 +130,7 @@ class Candidate:
                 f"got a missing value at id '{table.ids[row]}', column '{names[column]}'; leave "
                 "the feature out of the tables"
             )
-        return Refit(values, fitted)
+        return Refit(standardise(values, fold), fitted)
 
 
 def refitted(candidate: Candidate, table: FeatureTable, names: Sequence[str]) -> Floats:
@@ -168,9 +177,7 @@ class Candidates:
     left_out: Mapping[str, str]
 
 
-def covariate_source(
-    candidates: Mapping[str, FeatureTable | Harmonizer], table: FeatureTable | None
-) -> FeatureTable:
+def covariate_source(candidates: Mapping[str, Judged], table: FeatureTable | None) -> FeatureTable:
     """Return the table that covariates are read from: the raw one, or the first candidate's.
 
     Raises
@@ -183,18 +190,17 @@ def covariate_source(
     if table is not None:
         return table
     for name, candidate in candidates.items():
-        if not isinstance(candidate, FeatureTable):
+        if not isinstance(candidate, (FeatureTable, tuple)):
             raise TableError(
                 f"candidate '{name}': expected a FeatureTable, or table= beside a harmonizer, got "
                 f"a {type(candidate).__name__} alone; pass the raw features as table=, since a "
                 "harmonizer is refitted on them in every fold"
             )
-    return next(item for item in candidates.values() if isinstance(item, FeatureTable))
+    first = next(item for item in candidates.values() if isinstance(item, (FeatureTable, tuple)))
+    return first[0] if isinstance(first, tuple) else first
 
 
-def gather(
-    candidates: Mapping[str, FeatureTable | Harmonizer], raw: FeatureTable, ids: Sequence[str]
-) -> Candidates:
+def gather(candidates: Mapping[str, Judged], raw: FeatureTable, ids: Sequence[str]) -> Candidates:
     """Bring candidates to the cases ``ids`` and to the features they share.
 
     Raises
@@ -202,11 +208,12 @@ def gather(
     TableError
         If a candidate has other cases than ``raw``, or no feature is left.
     """
+    parts = {name: _parts(item, raw, ids, name) for name, item in candidates.items()}
     produced = {
-        name: _checked(item, ids, name)
-        if isinstance(item, FeatureTable)
-        else _fitted(item, raw, ids, name)
-        for name, item in candidates.items()
+        name: _checked(table, ids, name)
+        if harmonizer is None
+        else _fitted(harmonizer, table, ids, name)
+        for name, (table, harmonizer) in parts.items()
     }
     shared, left_out = _shared(produced)
     values = {name: _columns(table, ids, shared, name) for name, table in produced.items()}
@@ -223,14 +230,30 @@ def gather(
     columns = [place[name] for name in names]
     members = tuple(
         Candidate(
-            name,
-            item if isinstance(item, FeatureTable) else raw,
-            None if isinstance(item, FeatureTable) else item,
-            values[name][:, columns],
+            name, table, harmonizer, values[name][:, columns],
+            on_raw=not isinstance(candidates[name], tuple),
         )
-        for name, item in candidates.items()
-    )
+        for name, (table, harmonizer) in parts.items()
+    )  # fmt: skip
     return Candidates(members, names, order, left_out)
+
+
+def _parts(
+    item: Judged, raw: FeatureTable, ids: Sequence[str], name: str
+) -> tuple[FeatureTable, Harmonizer | None]:
+    """Return the table a candidate is made of, and its harmonizer.
+
+    A table of a harmonizer's own brings features alone: sites and covariates are those of the raw
+    one, so that every method is told the same of every case.
+    """
+    if isinstance(item, FeatureTable):
+        return item, None
+    if not isinstance(item, tuple):
+        return raw, item
+    table, harmonizer = item
+    features = rows_by_id(_checked(table, ids, name), ids).features
+    covariates = rows_by_id(raw, ids).covariates.set_axis(features.index, axis=0)
+    return replace(table, features=features, covariates=covariates), harmonizer
 
 
 def _shared(tables: Mapping[str, FeatureTable]) -> tuple[list[str], dict[str, str]]:

@@ -27,13 +27,38 @@ def cohens_d(moments: Moments) -> Floats:
     pooled = (squares[:, first] + squares[:, second]) / np.maximum(
         freedom[:, first] + freedom[:, second], 1
     )
-    floor = FLOOR * moments.total / np.maximum(np.sum(moments.count, axis=1), 1)[:, None]
-    floor = np.maximum(floor, np.finfo(np.float64).tiny)[:, None, :]
     difference = moments.mean[:, first] - moments.mean[:, second]
-    return difference / np.sqrt(np.maximum(pooled, floor))
+    return difference / np.sqrt(np.maximum(pooled, _floor(moments)))
 
 
 def median_cohens_d(moments: Moments) -> Floats:
     """Return the median absolute d over pairs and features in each draw, shape (b,)."""
-    found = np.abs(cohens_d(moments))
-    return np.median(found.reshape(len(found), -1), axis=1)
+    b, k, p = moments.value.shape
+    freedom = np.maximum(moments.count - 1, 0)
+    squares = freedom[:, :, None] * moments.variance
+    floor = _floor(moments)
+    found = np.empty((b, k * (k - 1) // 2, p))  # squared, so that roots are taken of two only
+    start = 0
+    for first in range(k - 1):
+        others = slice(first + 1, k)
+        here = found[:, start : (start := start + k - 1 - first)]
+        np.subtract(moments.mean[:, [first]], moments.mean[:, others], out=here)
+        np.square(here, out=here)
+        pooled = squares[:, [first]] + squares[:, others]
+        pooled /= np.maximum(freedom[:, [first]] + freedom[:, others], 1)[:, :, None]
+        here /= np.maximum(pooled, floor, out=pooled)
+    return _median_root(found.reshape(b, -1))
+
+
+def _floor(moments: Moments) -> Floats:
+    """Return the least variance that is divided by, shape (b, 1, p)."""
+    floor = FLOOR * moments.total / np.maximum(np.sum(moments.count, axis=1), 1)[:, None]
+    return np.maximum(floor, np.finfo(np.float64).tiny)[:, None, :]
+
+
+def _median_root(squares: Floats) -> Floats:
+    """Return the median of the square roots along the last axis, which is reordered."""
+    middle = squares.shape[1] // 2
+    least = middle - 1 + squares.shape[1] % 2
+    squares.partition((least, middle), axis=1)
+    return np.sqrt(squares[:, [least, middle]]).mean(axis=1)

@@ -68,7 +68,7 @@ def planted_detection(
     if not len(permutations):
         return {}
     rng = np.random.default_rng([seed, 5])
-    residual = residuals(values, site, covariates).choose(MOST_FEATURES)
+    residual = residuals(evenly(values, MOST_FEATURES), site, covariates)
     p = residual.reduced.shape[1]
     names, inverse = np.unique(site, return_inverse=True)
     codes, k = inverse.astype(np.intp), len(names)

@@ -39,14 +39,18 @@ def permuted_distances(residual: Residuals, permutations: Ints) -> Iterator[Floa
     gram = reduced @ reduced.T
     covariates = residual.covariates.astype(np.float32)
     slopes = residual.slopes.astype(np.float32)
+    one = np.ones((len(gram), 1), dtype=np.float32)
     for permutation in permutations:
-        drawn = gram[permutation][:, permutation]
-        if covariates.shape[1]:
-            half = slopes @ drawn  # (d, n)
-            cross = covariates @ (half - 0.5 * (half @ slopes.T) @ covariates.T)
-            drawn = drawn - cross - cross.T
-        squares = np.diagonal(drawn)
-        squared = squares[:, None] + squares[None, :] - 2 * drawn
+        drawn = np.take(np.take(gram, permutation, axis=0), permutation, axis=1)
+        half = slopes @ drawn  # (d, n)
+        half -= 0.5 * (half @ slopes.T) @ covariates.T
+        # What is taken out, and the squares of both cases, in one product of few columns.
+        squares = (np.diagonal(drawn) - 2 * np.sum(covariates * half.T, axis=1))[:, None]
+        left = np.hstack([2 * covariates, 2 * half.T, squares, one])
+        right = np.vstack([half, covariates.T, one.T, squares.T])
+        squared = left @ right
+        drawn *= 2
+        squared -= drawn
         np.maximum(squared, 0, out=squared)
         np.fill_diagonal(squared, 0)
         yield np.sqrt(squared, out=squared)

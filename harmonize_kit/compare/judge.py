@@ -17,7 +17,7 @@ from harmonize_kit.compare.biology_target import (
     kept_biology,
     true_values,
 )
-from harmonize_kit.compare.candidates import Candidate, covariate_source, gather
+from harmonize_kit.compare.candidates import Candidate, Judged, covariate_source, gather
 from harmonize_kit.compare.control_scores import control_scores
 from harmonize_kit.compare.embedding import SharedAxes, shared_axes
 from harmonize_kit.compare.folds import CrossValidation, cross_validation
@@ -29,13 +29,12 @@ from harmonize_kit.compare.site_findings import SiteFindings, find_site
 from harmonize_kit.compare.site_scores import site_scores
 from harmonize_kit.compare.study import Study, lone_levels, read_study
 from harmonize_kit.config.compare import CompareConfig
-from harmonize_kit.core.harmonizer import Harmonizer
 from harmonize_kit.core.scorecard import Score, Scorecard
 from harmonize_kit.core.table import FeatureTable
 
 
 def compare(
-    candidates: Mapping[str, FeatureTable | Harmonizer],
+    candidates: Mapping[str, Judged],
     *,
     site: str,
     biology: Sequence[str] = (),
@@ -57,8 +56,10 @@ def compare(
 
     Parameters
     ----------
-    candidates : mapping of str to FeatureTable or Harmonizer
-        By name, the same cases in any order. The first gives the axes of the embeddings.
+    candidates : mapping of str to FeatureTable, Harmonizer, or pair of both
+        By name, the same cases in any order. The first gives the axes of the embeddings. A pair
+        ``(features, harmonizer)`` is the harmonizer refitted on a table of its own, such as that of
+        translated images; sites and covariates are those of ``table``.
     site : str
         Column that names the site.
     biology : sequence of str
@@ -143,7 +144,7 @@ def _split(study: Study, config: CompareConfig) -> CrossValidation | None:
     return cross_validation(study.site, study.subject, config.folds, config.seed, levels)
 
 
-def _ids_of(candidates: Mapping[str, FeatureTable | Harmonizer], source: FeatureTable) -> list[str]:
+def _ids_of(candidates: Mapping[str, Judged], source: FeatureTable) -> list[str]:
     """Return the ids in the order in which embeddings show them: that of the first candidate."""
     first = next(iter(candidates.values()))
     return first.ids if isinstance(first, FeatureTable) else source.ids

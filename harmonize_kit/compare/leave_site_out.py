@@ -10,12 +10,13 @@ where cases hardly outnumber features, is solved directly.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 from scipy import linalg
 
-from harmonize_kit.compare.arrays import Floats, Ints, positions
+from harmonize_kit.compare.arrays import Floats, Ints
 
 TOLERANCE = 1e-11
 MOST_STEPS = 40
@@ -48,7 +49,9 @@ class SiteRidges:
         return (values - self.mean[at]) / self.scale[at] @ self.coefficients[at].T + self.level[at]
 
 
-def leave_site_out(x: Floats, targets: Floats, site: Ints, penalty: Floats) -> SiteRidges:
+def leave_site_out(
+    x: Floats, targets: Floats, site: Ints, penalty: Floats, product: Floats
+) -> SiteRidges:
     """Learn each target from all sites but one, for every site.
 
     Parameters
@@ -57,23 +60,25 @@ def leave_site_out(x: Floats, targets: Floats, site: Ints, penalty: Floats) -> S
         Features of mean zero and scale one; p at most n.
     targets : ndarray, shape (n, m)
     site : ndarray of int, shape (n,)
-        Two sites or more.
+        In ascending order; two sites or more.
     penalty : ndarray, shape (m,)
         Of each target, over the number of cases.
+    product : ndarray, shape (p, p)
+        Of the features of all cases, X'X.
     """
-    codes = np.unique(site)
-    rows = [positions(site == code) for code in codes]
-    sums = [(x[own].sum(axis=0), np.sum(x[own] ** 2, axis=0)) for own in rows]
+    codes, starts = np.unique(site, return_index=True)
+    rows = [slice(*ends) for ends in pairwise([*starts.tolist(), len(site)])]
+    sums = [(x[own].sum(axis=0), np.einsum("np,np->p", x[own], x[own])) for own in rows]
     first, second = (np.stack(part) for part in zip(*sums, strict=True))
     goals = np.stack([targets[own].sum(axis=0) for own in rows])
     products = np.stack([targets[own].T @ x[own] for own in rows])  # (k, m, p)
-    n = len(x) - np.array([len(own) for own in rows], dtype=np.float64)[:, None]
+    n = len(x) - np.array([own.stop - own.start for own in rows], dtype=np.float64)[:, None]
     mean, level = (first.sum(axis=0) - first) / n, (goals.sum(axis=0) - goals) / n
     variance = (second.sum(axis=0) - second) / n - mean**2
     # Features are of scale one, so what is left of a constant one is rounding.
     scale = np.where(variance > 1e-12, np.sqrt(np.maximum(variance, 1e-12)), np.inf)
     cross = products.sum(axis=0) - products - n[..., None] * level[:, :, None] * mean[:, None]
-    left = _LeftOut(x, rows, x.T @ x, n[:, 0], mean, scale, n * penalty)
+    left = _LeftOut(x, rows, product, n[:, 0], mean, scale, n * penalty)
     return SiteRidges(codes, mean, scale, level, left.solve(cross / scale[:, None]))
 
 
@@ -82,7 +87,7 @@ class _LeftOut:
     """The equations of every site and target: products of the other sites, and the penalty."""
 
     x: Floats
-    rows: list[list[int]]
+    rows: list[slice]
     whole: Floats
     count: Floats
     mean: Floats

@@ -13,8 +13,8 @@ from harmonize_kit.compare.arrays import Floats, Ints
 from harmonize_kit.compare.distances import pairwise_distances, permuted_distances
 from harmonize_kit.compare.energy import energy_share, resampled_energy_share
 from harmonize_kit.compare.kbet import rejections
-from harmonize_kit.compare.lisi import lisi, scaled
-from harmonize_kit.compare.neighbours import nearest
+from harmonize_kit.compare.lisi import lisi, near_kernel, scaled, simpson
+from harmonize_kit.compare.neighbours import Neighbours, nearest, nearest_unordered
 from harmonize_kit.compare.resampling import (
     Estimate,
     centred_interval,
@@ -24,6 +24,7 @@ from harmonize_kit.compare.resampling import (
 from harmonize_kit.compare.residuals import Residuals
 from harmonize_kit.compare.silhouette import silhouette_widths
 
+NEAREST = 1e-6  # a distance in standard deviations; cases nearer than that are one
 METRICS = ("site_energy_share", "site_silhouette", "site_ilisi", "site_kbet_rejection")
 
 
@@ -46,7 +47,9 @@ def mixing(
     """
     k = int(site.max()) + 1
     observed = pairwise_distances(residual.adjusted())
-    width, index, rejected = _by_case(observed, site)
+    near = nearest(observed)
+    width, rejected = _by_case(observed, near, site)
+    index = lisi(near, site)
     value = {
         "site_energy_share": energy_share(observed, site),
         "site_silhouette": float(width.mean()),
@@ -54,8 +57,15 @@ def mixing(
         "site_kbet_rejection": float(rejected.mean()),
     }
     drawn: dict[str, list[float]] = {name: [] for name in METRICS}
-    for distances in permuted_distances(residual, permutations):
-        widths, indices, rejects = _by_case(distances, site)
+    perplexity = near.distance.shape[1] / 3
+    _, rates = near_kernel(near.distance, perplexity, 1 / np.maximum(near.distance[:, -1], NEAREST))
+    draws = zip(permutations, permuted_distances(residual, permutations), strict=True)
+    for permutation, distances in draws:
+        around = nearest_unordered(distances)
+        widths, rejects = _by_case(distances, around, site)
+        # A case keeps nearly the rate that it has unpermuted.
+        kernel, _ = near_kernel(around.distance, perplexity, rates[permutation])
+        indices = simpson(kernel, around, site)
         drawn["site_energy_share"].append(energy_share(distances, site))
         drawn["site_silhouette"].append(float(widths.mean()))
         drawn["site_ilisi"].append(float(scaled(np.median(indices), k)))
@@ -96,11 +106,9 @@ def weighted_median(values: Floats, weights: Floats) -> Floats:
     return (values[order[lower]] + values[order[upper]]) / 2
 
 
-def _by_case(distances: Floats, site: Ints) -> tuple[Floats, Floats, Floats]:
-    """Return silhouette width, LISI and kBET's rejection of every case, each of shape (n,)."""
-    near = nearest(distances)
-    rejected = rejections(near, site).astype(np.float64)
-    return silhouette_widths(distances, site), lisi(near, site), rejected
+def _by_case(distances: Floats, near: Neighbours, site: Ints) -> tuple[Floats, Floats]:
+    """Return silhouette width and kBET's rejection of every case, each of shape (n,)."""
+    return silhouette_widths(distances, site), rejections(near, site).astype(np.float64)
 
 
 def _weighted_mean(values: Floats, weights: Floats) -> Floats:

@@ -186,6 +186,9 @@ def resampled_moments(
 ) -> Iterator[Moments]:
     """Yield the moments of bootstrap samples, some draws at a time.
 
+    Large tables are summed in single precision, as in :func:`permuted_moments`: intervals are of
+    draws, and bootstrap samples differ by far more than rounding.
+
     Parameters
     ----------
     values : ndarray, shape (n, p)
@@ -200,26 +203,27 @@ def resampled_moments(
     size = k * p * (2 + d)
     # Draws at a time: many, as each pass reads all features, yet no more than memory bears.
     step = max(1, 1_500_000 // size, min(48, 8_000_000 // size))
-    rows = [positions(site == code) for code in range(k)]
-    blocks = [_products(values[row], covariates[row]) for row in rows]
+    kind = draw_precision(values)
+    rows = [np.flatnonzero(site == code) for code in range(k)]
+    blocks = [_products(values[row], covariates[row], kind) for row in rows]
     for start in range(0, len(weights), step):
         drawn = weights[start : start + step]
         b = len(drawn)
-        found = [
-            (drawn[:, row] @ a, drawn[:, row] @ c) for row, (a, c) in zip(rows, blocks, strict=True)
-        ]
-        few, many = (np.stack(sums, axis=1) for sums in zip(*found, strict=True))
+        few, many = np.empty((b, k, 1 + d + d * d)), np.empty((b, k, (2 + d) * p))
+        for place, (row, (a, c)) in enumerate(zip(rows, blocks, strict=True)):
+            own = drawn.take(row, axis=1)
+            few[:, place], many[:, place] = own @ a, own.astype(kind, copy=False) @ c
         yield Moments(
             few[..., 0], few[..., 1 : 1 + d], few[..., 1 + d :].reshape(b, k, d, d),
             many[..., :p], many[..., p : 2 * p], many[..., 2 * p :].reshape(b, k, d, p),
         )  # fmt: skip
 
 
-def _products(values: Floats, covariates: Floats) -> tuple[Floats, Floats]:
+def _products(values: Floats, covariates: Floats, kind: Any) -> tuple[Floats, Floats]:
     """Return what is summed of each case: of the covariates, and of the features with them."""
     n, p, d = len(values), values.shape[1], covariates.shape[1]
     pairs = (covariates[:, :, None] * covariates[:, None, :]).reshape(n, -1)
-    found = np.empty((n, (2 + d) * p))
+    found: Floats = np.empty((n, (2 + d) * p), dtype=kind)
     found[:, :p] = values
     np.square(values, out=found[:, p : 2 * p])
     for column in range(d):

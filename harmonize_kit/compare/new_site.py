@@ -5,6 +5,14 @@ learns from the training cases of all other sites and is judged on the held-out 
 A harmonizer has met this site, in the training cases of the fold, but not the cases that are
 judged; the predictor has met neither. A known leak is that of every prediction: a harmonizer that
 preserves the target reads it of the held-out case (see :mod:`harmonize_kit.compare.prediction`).
+
+Chance needs no permutations here. The area counts pairs of cases of one site, which the predictor
+has not seen: 1/2 is what it finds in features that know nothing, whatever the sites. R2 and the
+error are of guesses made elsewhere: 0 is the mean of the target over the held-out cases, and below
+0 is worse than that. A null by exchanging the target under fixed predictions would moreover be too
+narrow, as two sites that teach each other's predictors are not two pieces of evidence; one that
+teaches all predictors anew would cost more than all else. The interval says how far subjects alone
+carry the value from chance.
 """
 
 from __future__ import annotations
@@ -16,18 +24,17 @@ from scipy import linalg
 
 from harmonize_kit.compare.arrays import Flags, Floats, Ints, column_scale
 from harmonize_kit.compare.covariates import Covariate
-from harmonize_kit.compare.folds import Fold
 from harmonize_kit.compare.leave_site_out import leave_site_out
 from harmonize_kit.compare.prediction import r_squared, weighted_auc
 from harmonize_kit.compare.resampling import Estimate, percentile_interval
+from harmonize_kit.compare.standardised import Standardised
 
 
 def predict_new_sites(
-    values_by_fold: Sequence[Floats],
+    tables: Sequence[Standardised],
     targets: Floats,
     penalties: Sequence[Floats],
     site: Ints,
-    folds: Sequence[Fold],
 ) -> Floats:
     """Return the prediction of each case by a model that never saw its site, shape (n, m).
 
@@ -36,32 +43,29 @@ def predict_new_sites(
 
     Parameters
     ----------
-    values_by_fold : sequence of ndarray, shape (n, p)
+    tables : sequence of Standardised
         The features as each fold sees them.
     targets : ndarray, shape (n, m)
     penalties : sequence of ndarray, shape (m,)
         By fold, over the number of cases.
     site : ndarray of int, shape (n,)
         Two sites or more in every training set.
-    folds : sequence of Fold
     """
     found = np.empty(targets.shape)
-    for values, fold, penalty in zip(values_by_fold, folds, penalties, strict=True):
-        mean, scale = column_scale(values[fold.train])
-        x = (values - mean) / scale
-        known = site[fold.train]
-        ridges = (
-            leave_site_out(x[fold.train], targets[fold.train], known, penalty)
-            if x.shape[1] <= len(fold.train)
-            else None
-        )
+    for table, penalty in zip(tables, penalties, strict=True):
+        fold, x = table.fold, table.values
+        train = fold.train[np.argsort(site[fold.train], kind="stable")]
+        known = site[train]
+        ridges = None
+        if not table.wide:
+            ridges = leave_site_out(x[train], targets[train], known, penalty, table.product)
         for code in np.unique(site[fold.test]):
             test = fold.test[site[fold.test] == code]
             if ridges is not None:
                 found[test] = ridges.predict(x[test], int(code))
             else:
-                train = fold.train[known != code]
-                found[test] = _predict_by_cases(x[train], targets[train], x[test], penalty)
+                others = train[known != code]
+                found[test] = _predict_by_cases(x[others], targets[others], x[test], penalty)
     return found
 
 

@@ -21,9 +21,9 @@ from scipy import stats
 
 from harmonize_kit.compare.arrays import Flags, Floats, Ints, positions
 from harmonize_kit.compare.covariates import Covariate
-from harmonize_kit.compare.folds import Fold
 from harmonize_kit.compare.resampling import Estimate, null_of, percentile_interval
 from harmonize_kit.compare.ridge import RidgeModel, fit_ridge
+from harmonize_kit.compare.standardised import Standardised
 
 
 @dataclass(frozen=True)
@@ -59,22 +59,20 @@ class Prediction:
 
 
 def predict(
-    values_by_fold: Sequence[Floats],
+    tables: Sequence[Standardised],
     covariates: Sequence[Covariate],
     rows: Ints,
-    folds: Sequence[Fold],
     permutations: Ints,
 ) -> list[Prediction]:
     """Return held-out predictions of all targets, and of their permutations, at once.
 
     Parameters
     ----------
-    values_by_fold : sequence of ndarray, shape (n, p)
+    tables : sequence of Standardised
         The features as each fold sees them.
     covariates : sequence of Covariate
     rows : ndarray of int, shape (n,)
         Cases that are cross-validated, among those of the covariates.
-    folds : sequence of Fold
     permutations : ndarray of int, shape (b, n)
         Within sites.
 
@@ -92,9 +90,10 @@ def predict(
     flat = np.hstack([targets.reshape(len(rows), -1) for targets in encoded])
     score, mean = np.empty_like(flat), np.empty_like(flat)
     models: list[RidgeModel] = []
-    for values, fold in zip(values_by_fold, folds, strict=True):
-        model = fit_ridge(values[fold.train], flat[fold.train])
-        score[fold.test] = model.predict(values[fold.test])
+    for table in tables:
+        fold = table.fold
+        model = fit_ridge(table, flat[fold.train])
+        score[fold.test] = table.test @ model.coefficients
         mean[fold.test] = flat[fold.train].mean(axis=0)
         models.append(model)
     ends = np.cumsum([0, *(targets[0].size for targets in encoded)])

@@ -97,16 +97,34 @@ def leading_axes(values: Floats, most: int) -> Floats:
     """
     centred = values - values.mean(axis=0)
     n, p = centred.shape
-    product = centred.T @ centred if p <= n else centred @ centred.T
+    if p <= n:
+        return axes_of_products(centred.T @ centred, most)
+    variances, vectors = _leading(centred @ centred.T, most)
+    return _signed(centred.T @ (vectors / np.sqrt(np.maximum(variances, 1e-300))), variances)
+
+
+def axes_of_products(product: Floats, most: int) -> Floats:
+    """Return :func:`leading_axes` of features whose products about the mean are known, (p, p)."""
+    variances, vectors = _leading(product, most)
+    return _signed(vectors, variances)
+
+
+def _leading(product: Floats, most: int) -> tuple[Floats, Floats]:
+    """Return the leading eigenvalues, largest first, and their vectors as columns."""
     size = len(product)
     # The tridiagonal form is that of all axes, but only those asked for are turned back.
     found = cast(Any, linalg.eigh)(
         product, subset_by_index=[max(size - most, 0), size - 1], driver="evr", overwrite_a=True,
         check_finite=False,
     )  # fmt: skip
-    variances: Floats = np.asarray(found[0][::-1], dtype=np.float64)
-    vectors: Floats = np.asarray(found[1][:, ::-1], dtype=np.float64)
-    axes = vectors if p <= n else centred.T @ (vectors / np.sqrt(np.maximum(variances, 1e-300)))
+    return (
+        np.asarray(found[0][::-1], dtype=np.float64),
+        np.asarray(found[1][:, ::-1], dtype=np.float64),
+    )
+
+
+def _signed(axes: Floats, variances: Floats) -> Floats:
+    """Return the axes that have variance, each with its largest entry positive."""
     kept = int(np.sum(variances > 1e-12 * max(float(variances[0]), 1e-300)))
     signs = np.sign(axes[np.argmax(np.abs(axes), axis=0), range(axes.shape[1])])
     return np.ascontiguousarray((axes * signs)[:, :kept])

@@ -39,14 +39,15 @@ def site_auc(scores: Floats, site: Ints) -> Floats:
         Codes; k of them occur.
     """
     codes = np.unique(site)
-    ordered = np.sort(scores, axis=1)
+    ordered = np.ascontiguousarray(scores.swapaxes(1, 2))  # (b, k, n): sorted line by line
+    ordered.sort(axis=2)
     areas = np.empty((len(scores), len(codes)))
     for column, code in enumerate(codes):
         rows = np.flatnonzero(site == code)
         own = scores[:, rows, column]
         others = len(site) - len(rows)
         for draw in range(len(scores)):
-            line: Floats = np.ascontiguousarray(ordered[draw, :, column])
+            line: Floats = ordered[draw, column]
             below: Ints = np.asarray(line.searchsorted(own[draw], "left"), dtype=np.intp)
             upto: Ints = np.asarray(line.searchsorted(own[draw], "right"), dtype=np.intp)
             ranks = float(np.sum(below + upto) + len(rows)) / 2  # sum of mid-ranks

@@ -20,10 +20,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from harmonize_kit.compare.arrays import Floats, Ints, indicators
-from harmonize_kit.compare.folds import Fold
 from harmonize_kit.compare.resampling import Estimate, null_of, percentile_interval
 from harmonize_kit.compare.site_auc import resampled_site_auc, site_auc
 from harmonize_kit.compare.site_probe import site_probe
+from harmonize_kit.compare.standardised import Standardised
 from harmonize_kit.config.compare import CompareConfig
 
 _Judged = tuple[Floats, Floats]
@@ -40,10 +40,9 @@ class SiteClassification:
 
 
 def site_classification(
-    values_by_fold: Sequence[Floats],
+    tables: Sequence[Standardised],
     site: Ints,
     covariates: Floats,
-    folds: Sequence[Fold],
     permutations: Ints,
     weights: Floats,
     config: CompareConfig,
@@ -67,20 +66,16 @@ def site_classification(
 
     Parameters
     ----------
-    values_by_fold : sequence of ndarray, shape (n, p)
+    tables : sequence of Standardised
         The features as each fold sees them.
     site : ndarray of int, shape (n,)
     covariates : ndarray, shape (n, d)
-    folds : sequence of Fold
     permutations : ndarray of int, shape (b, n)
     weights : ndarray, shape (b, n)
         Bootstrap counts.
     config : CompareConfig
     """
-    probes = [
-        site_probe(values, site, covariates, fold, config.components)
-        for values, fold in zip(values_by_fold, folds, strict=True)
-    ]
+    probes = [site_probe(table, site, covariates, config.components) for table in tables]
     orders = np.vstack([np.arange(len(site), dtype=np.intp), permutations])
     k = len(np.unique(site))
     width = max(probe.scores.shape[1] for probe in probes) + config.nonlinear_components**2 + 2 * k

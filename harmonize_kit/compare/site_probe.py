@@ -12,11 +12,12 @@ from typing import cast
 
 import numpy as np
 
-from harmonize_kit.compare.arrays import Floats, Ints, column_scale, indicators, orthonormal
+from harmonize_kit.compare.arrays import Floats, Ints, indicators, orthonormal
 from harmonize_kit.compare.discriminant import discriminants_from_sums
 from harmonize_kit.compare.folds import Fold
-from harmonize_kit.compare.residuals import leading_axes
+from harmonize_kit.compare.residuals import axes_of_products, leading_axes
 from harmonize_kit.compare.site_auc import log_posteriors
+from harmonize_kit.compare.standardised import Standardised
 from harmonize_kit.config.compare import CompareConfig
 
 SINGLE_FROM = 800_000  # squares and products of the training cases of a fold
@@ -126,37 +127,51 @@ class SiteProbe:
         return found
 
 
-def site_probe(
-    values: Floats, site: Ints, covariates: Floats, fold: Fold, components: int
-) -> SiteProbe:
-    """Standardise, take the covariates out and project on components, all learned in training.
+def site_probe(table: Standardised, site: Ints, covariates: Floats, components: int) -> SiteProbe:
+    """Take the covariates out and project on components, all learned in training.
+
+    Neither the residuals after the covariates nor those about the slopes within sites are written
+    out: what is taken out has few columns, and so has what it changes in products and scores.
 
     Parameters
     ----------
-    values : ndarray, shape (n, p)
+    table : Standardised
     site : ndarray of int, shape (n,)
     covariates : ndarray, shape (n, d)
-    fold : Fold
     components : int
         Most principal components; never more than a third of the training cases.
     """
-    train = fold.train
-    mean, scale = column_scale(values[train])
-    residual = (values - mean) / scale
+    train, values = table.fold.train, table.values
     rest = orthonormal(np.hstack([np.ones((len(site), 1)), covariates]))
-    residual -= rest @ (rest.T @ residual)
+    known = rest.T @ values  # (q, p)
     member = indicators(site[train], int(site.max()) + 1)
     member = member[:, member.any(axis=0)]
     slopes: Floats = np.asarray(
         np.linalg.pinv(np.hstack([member, covariates[train]]), rcond=1e-9), dtype=np.float64
     )[member.shape[1] :]
-    adjusted = residual[train]
-    adjusted -= covariates[train] @ (slopes @ adjusted)
+    most = min(components, max(len(train) // 3, 1))
+    axes = _axes(table, rest[train], known, covariates[train], slopes, most)
+    scores = values @ axes - rest @ (known @ axes)
+    adjusted = scores[train]
+    adjusted = adjusted - covariates[train] @ (slopes @ adjusted)
     adjusted -= adjusted.mean(axis=0)
-    axes = leading_axes(adjusted, min(components, max(len(train) // 3, 1)))
-    spread = np.linalg.norm(adjusted @ axes, axis=0) / np.sqrt(max(len(train) - 1, 1))
-    scores = residual @ axes
-    return SiteProbe(fold, scores, scores.T @ scores, covariates, slopes, spread, member)
+    spread = np.linalg.norm(adjusted, axis=0) / np.sqrt(max(len(train) - 1, 1))
+    return SiteProbe(table.fold, scores, scores.T @ scores, covariates, slopes, spread, member)
+
+
+def _axes(
+    table: Standardised, rest: Floats, known: Floats, covariates: Floats, slopes: Floats, most: int
+) -> Floats:
+    """Return the leading axes of the training cases after covariates and slopes within sites."""
+    train = table.train
+    within = slopes @ train - (slopes @ rest) @ known  # (d, p)
+    taken = np.hstack([rest, covariates, np.ones((len(train), 1))])  # (n_train, q + d + 1)
+    known = np.vstack([known, within])
+    known = np.vstack([known, (train - taken[:, :-1] @ known).mean(axis=0)])
+    if table.wide:
+        return leading_axes(train - taken @ known, most)
+    half = known.T @ (taken.T @ train - 0.5 * (taken.T @ taken) @ known)  # (p, p)
+    return axes_of_products(table.product - half - half.T, most)
 
 
 def quadratic_size(n_train: int, most: int) -> int:

@@ -53,10 +53,9 @@ def _classification(
     candidate: Candidate, panel: Panel, held_out: HeldOut, refits: Sequence[Refit]
 ) -> list[Score]:
     found = site_classification(
-        [refit.values for refit in refits],
+        [refit.table for refit in refits],
         held_out.site,
         panel.study.biology_columns[held_out.split.rows],
-        held_out.split.folds,
         held_out.across_sites,
         held_out.weights,
         panel.config,

@@ -28,10 +28,8 @@ def wasserstein_distance(values: Floats, site: Ints, weights: Floats | None = No
     weights : ndarray, shape (n,), optional
         How often each case counts. A site without any is at distance zero.
     """
-    k = int(site.max()) + 1
-    order = np.argsort(values, axis=0, kind="stable")  # (n, p)
-    steps = np.diff(np.take_along_axis(values, order, axis=0), axis=0)  # (n - 1, p)
-    return _areas(order, steps, site, k, np.ones(len(site)) if weights is None else weights)
+    weights = np.ones(len(site)) if weights is None else weights
+    return _areas(*_sorted(values), site, int(site.max()) + 1, weights)
 
 
 def median_wasserstein(
@@ -53,14 +51,20 @@ def median_wasserstein(
     residual = residual.choose(MOST_FEATURES)
     k = int(site.max()) + 1
     values = residual.adjusted()
-    order = np.argsort(values, axis=0, kind="stable")
-    steps = np.diff(np.take_along_axis(values, order, axis=0), axis=0)
+    order, steps = _sorted(values)
     ones = np.ones(len(site))
     value = _summary(_areas(order, steps, site, k, ones))
     drawn = [_summary(wasserstein_distance(residual.adjusted(p), site)) for p in permutations]
     again = [_summary(_areas(order, steps, site, k, w)) for w in weights[:MOST_BOOTSTRAPS]]
     interval = centred_interval(value, np.asarray(again, dtype=np.float64), (0.0, np.inf))
     return Estimate(value, interval, null_of(value, np.asarray(drawn, dtype=np.float64)))
+
+
+def _sorted(values: Floats) -> tuple[Ints, Floats]:
+    """Return the order of the cases in each feature, (p, n), and the steps between them."""
+    lines = np.ascontiguousarray(values.T)
+    order = np.argsort(lines, axis=1, kind="stable")
+    return order, np.diff(np.take_along_axis(lines, order, axis=1), axis=1)
 
 
 def _areas(order: Ints, steps: Floats, site: Ints, k: int, weights: Floats) -> Floats:
@@ -70,8 +74,9 @@ def _areas(order: Ints, steps: Floats, site: Ints, k: int, weights: Floats) -> F
     n = counts.sum()
     share = member / np.where(counts > 0, counts, 1) - (weights / n)[:, None]
     # F_site - F_others = (F_site - F_all) n / (n - n_site)
-    gap = np.cumsum(share.T[:, order[:-1]], axis=1)  # (k, n - 1, p)
-    area = np.einsum("knp,np->kp", np.abs(gap, out=gap), steps)
+    gap = np.take(share.T, order[:, :-1], axis=1)  # (k, p, n - 1)
+    np.cumsum(gap, axis=2, out=gap)
+    area = np.einsum("kpn,pn->kp", np.abs(gap, out=gap), steps)
     return area * np.where(counts > 0, n / np.maximum(n - counts, 1), 0)[:, None]
 
 

@@ -10,7 +10,7 @@ from sklearn.metrics import r2_score, roc_auc_score
 
 from harmonize_kit.compare.association import Association, associations
 from harmonize_kit.compare.covariates import Covariate, read_covariate, share_between_sites
-from harmonize_kit.compare.folds import cross_validation
+from harmonize_kit.compare.folds import Fold, cross_validation
 from harmonize_kit.compare.prediction import (
     auc_columns,
     estimates,
@@ -24,6 +24,7 @@ from harmonize_kit.compare.resampling import (
     permutations_within_site,
 )
 from harmonize_kit.compare.ridge import PENALTIES, fit_ridge
+from harmonize_kit.compare.standardised import standardise
 from harmonize_kit.core.table import FeatureTable
 from harmonize_kit.errors import CovariateError
 
@@ -56,7 +57,8 @@ def predict(
     split = cross_validation(site, subject, 5, 0)
     assert split is not None
     permuted = permutations_within_site(site, subject, 39, 0)
-    (found,) = predict_targets([values] * 5, [covariate], split.rows, split.folds, permuted)
+    tables = [standardise(values, fold) for fold in split.folds]
+    (found,) = predict_targets(tables, [covariate], split.rows, permuted)
     return estimates(found, bootstrap_weights(site, subject, 60, 0))
 
 
@@ -120,7 +122,8 @@ def test_ridge_is_scikit_learns_at_the_penalty_of_least_gcv():
     rng = np.random.default_rng(0)
     train, test = rng.normal(size=(50, 80)), rng.normal(size=(9, 80))
     targets = np.column_stack([train[:, 0] + 0.3 * rng.normal(size=50), rng.normal(size=50)])
-    found = fit_ridge(train * 5 + 2, targets).predict(test * 5 + 2)
+    every = Fold(np.arange(len(train)), np.arange(0))
+    found = fit_ridge(standardise(train * 5 + 2, every), targets).predict(test * 5 + 2)
     scaled = (train - train.mean(axis=0)) / train.std(axis=0)
     held_out = (test - train.mean(axis=0)) / train.std(axis=0)
     for target, predicted in zip(targets.T, found.T, strict=True):
@@ -137,9 +140,10 @@ def test_targets_predicted_together_are_those_predicted_alone():
     split = cross_validation(SITE, np.arange(N), 5, 0)
     assert split is not None
     permuted = permutations_within_site(SITE, np.arange(N), 3, 0)
-    together = predict_targets([VALUES] * 5, BIOLOGY, split.rows, split.folds, permuted)
+    tables = [standardise(VALUES, fold) for fold in split.folds]
+    together = predict_targets(tables, BIOLOGY, split.rows, permuted)
     for covariate, found in zip(BIOLOGY, together, strict=True):
-        (alone,) = predict_targets([VALUES] * 5, [covariate], split.rows, split.folds, permuted)
+        (alone,) = predict_targets(tables, [covariate], split.rows, permuted)
         np.testing.assert_allclose(found.score, alone.score, rtol=1e-9, atol=1e-12)
         for one, other in zip(found.models, alone.models, strict=True):
             np.testing.assert_array_equal(one.penalty, other.penalty)

@@ -13,6 +13,7 @@ from sklearn.preprocessing import StandardScaler
 from harmonize_kit.compare.covariates import Covariate, read_covariate
 from harmonize_kit.compare.folds import Fold, cross_validation
 from harmonize_kit.compare.new_site import new_site_scores, predict_new_sites, within_site_auc
+from harmonize_kit.compare.standardised import Standardised, standardise
 from harmonize_kit.core.table import FeatureTable
 
 N = 90
@@ -33,6 +34,10 @@ def folds() -> tuple[Fold, ...]:
     return split.folds
 
 
+def tables(values: np.ndarray) -> list[Standardised]:
+    return [standardise(values, fold) for fold in folds()]
+
+
 @pytest.mark.parametrize("p", [6, 55, 120])  # 55: more than the cases without a site
 def test_prediction_is_that_of_scikit_learn_without_the_site(p: int):
     values = RNG.normal(size=(N, p)) * 3 + 10 + SITE[:, None]
@@ -42,7 +47,7 @@ def test_prediction_is_that_of_scikit_learn_without_the_site(p: int):
     values[SITE == 2, 3] = 2.0
     targets = np.column_stack([AGE, (SEX == "M").astype(float)])
     penalty = np.array([0.1, 3.0])
-    found = predict_new_sites([values] * 4, targets, [penalty] * 4, SITE, folds())
+    found = predict_new_sites(tables(values), targets, [penalty] * 4, SITE)
     for fold in folds():
         for code in range(3):
             train = fold.train[SITE[fold.train] != code]
@@ -90,8 +95,8 @@ def test_a_site_that_bends_the_relation_is_seen_here_and_not_in_folds_that_know_
     values = RNG.normal(size=(N, 5))
     values[:, 0] += 0.3 * AGE + np.array([0.0, 40.0, -40.0])[SITE]
     penalty = [np.array([0.001])] * 4
-    apart = predict_new_sites([values] * 4, AGE[:, None], penalty, SITE, folds())
+    apart = predict_new_sites(tables(values), AGE[:, None], penalty, SITE)
     values[:, 0] -= np.array([0.0, 40.0, -40.0])[SITE]
-    together = predict_new_sites([values] * 4, AGE[:, None], penalty, SITE, folds())
+    together = predict_new_sites(tables(values), AGE[:, None], penalty, SITE)
     assert r2_score(AGE, together[:, 0]) > 0.8
     assert r2_score(AGE, apart[:, 0]) < 0

@@ -15,6 +15,7 @@ from harmonize_kit.compare.site_classification import (
     balanced_accuracy,
     site_classification,
 )
+from harmonize_kit.compare.standardised import standardise
 from harmonize_kit.config.compare import CompareConfig
 
 
@@ -25,10 +26,9 @@ def classify(
     split = cross_validation(site, subject, 5, 0)
     assert split is not None
     return site_classification(
-        [values] * 5,
+        [standardise(values, fold) for fold in split.folds],
         site,
         np.empty((len(site), 0)) if covariates is None else covariates,
-        split.folds,
         site_permutations(site, subject, draws, 0),
         bootstrap_weights(site, subject, 60, 0),
         CompareConfig(),

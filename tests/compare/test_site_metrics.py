@@ -21,10 +21,10 @@ from harmonize_kit.compare.distances import pairwise_distances, permuted_distanc
 from harmonize_kit.compare.energy import energy_share, resampled_energy_share
 from harmonize_kit.compare.kbet import chi_squared, rejections
 from harmonize_kit.compare.kruskal_wallis import kruskal_wallis
-from harmonize_kit.compare.lisi import lisi, scaled
-from harmonize_kit.compare.mixing import weighted_median
+from harmonize_kit.compare.lisi import kernel, lisi, near_kernel, scaled, simpson
+from harmonize_kit.compare.mixing import mixing, weighted_median
 from harmonize_kit.compare.moments import observed_moments, permuted_moments
-from harmonize_kit.compare.neighbours import nearest
+from harmonize_kit.compare.neighbours import nearest, nearest_unordered
 from harmonize_kit.compare.permanova import permanova, share_of_moments
 from harmonize_kit.compare.resampling import bootstrap_weights
 from harmonize_kit.compare.residuals import residuals
@@ -292,3 +292,26 @@ def test_weighted_median_is_the_median_of_repeats():
     found = weighted_median(values, weights)
     for weight, value in zip(weights, found, strict=True):
         assert value == np.median(np.repeat(values, weight.astype(int)))
+
+
+def test_rates_found_by_newton_give_the_kernel_of_bisection():
+    near = nearest(DISTANCES)
+    perplexity = near.distance.shape[1] / 3
+    bisected = kernel(near.distance, perplexity)
+    for begin in (1e-3, 1.0, 30.0):
+        found, _ = near_kernel(near.distance, perplexity, np.full(N, begin))
+        np.testing.assert_allclose(found, bisected, atol=1e-4)
+    apart = nearest_unordered(DISTANCES)
+    np.testing.assert_array_equal(np.sort(apart.index, axis=1), np.sort(near.index, axis=1))
+    mixed = simpson(near_kernel(apart.distance, perplexity, np.ones(N))[0], apart, SITE)
+    np.testing.assert_allclose(mixed, lisi(near, SITE), rtol=1e-3)
+
+
+def test_cases_that_are_one_and_the_same_have_mixing_too():
+    twins = np.repeat(np.arange(4.0), 15)[:, None] * np.ones((1, 2))
+    site = np.repeat([0, 1, 2], 20)
+    residual = residuals(twins, site, np.empty((60, 0)))
+    orders = np.stack([np.random.default_rng(seed).permutation(60) for seed in range(4)])
+    found = mixing(residual, site, orders, np.ones((2, 60)))
+    assert all(np.isfinite(estimate.value) for estimate in found.values())
+    assert all(estimate.null is not None for estimate in found.values())
