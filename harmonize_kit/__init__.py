@@ -25,12 +25,20 @@ if TYPE_CHECKING:
     from harmonize_kit.flows.extract import extract
     from harmonize_kit.flows.models import load, save
     from harmonize_kit.flows.robustness import robustness
+    from harmonize_kit.flows.translate import (
+        ApplyOptions,
+        TrainOptions,
+        train_translator,
+        translate_cohort,
+    )
+    from harmonize_kit.flows.translate_fit import fit_baseline
     from harmonize_kit.storage.cohorts import read_cohort
     from harmonize_kit.storage.feature_tables import read_feature_table, write_feature_table
 
     __version__: str
 
 _HOMES = {
+    "ApplyOptions": "flows.translate",
     "Case": "core.cohort",
     "Cohort": "core.cohort",
     "ComBat": "combat",
@@ -41,20 +49,25 @@ _HOMES = {
     "LongitudinalComBat": "combat",
     "NestedComBat": "combat",
     "Scorecard": "core.scorecard",
+    "TrainOptions": "flows.translate",
     "Volume": "core.volume",
     "compare_images": "flows.compare_images",
     "describe_feature": "core.feature_dictionary",
     "extract": "flows.extract",
     "feature_dictionary": "core.feature_dictionary",
+    "fit_baseline": "flows.translate_fit",
     "load": "flows.models",
     "read_cohort": "storage.cohorts",
     "read_feature_table": "storage.feature_tables",
     "robustness": "flows.robustness",
     "save": "flows.models",
+    "train_translator": "flows.translate",
+    "translate_cohort": "flows.translate",
     "write_feature_table": "storage.feature_tables",
 }
 
 __all__ = [
+    "ApplyOptions",
     "Case",
     "Cohort",
     "ComBat",
@@ -65,12 +78,14 @@ __all__ = [
     "LongitudinalComBat",
     "NestedComBat",
     "Scorecard",
+    "TrainOptions",
     "Volume",
     "compare",
     "compare_images",
     "describe_feature",
     "extract",
     "feature_dictionary",
+    "fit_baseline",
     "load",
     "preprocess",
     "read_cohort",
@@ -78,6 +93,8 @@ __all__ = [
     "report",
     "robustness",
     "save",
+    "train_translator",
+    "translate_cohort",
     "write_feature_table",
 ]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from dataclasses import asdict
 from pathlib import Path
@@ -15,6 +16,7 @@ from harmonize_kit_cli.console import Console, Outcome, command_options
 from harmonize_kit_cli.progress import case_progress, duration
 from harmonize_kit_cli.step_progress import training_progress
 from harmonize_kit_cli.table_options import columns_of
+from harmonize_kit_cli.translate_fit import fit
 
 if TYPE_CHECKING:
     from harmonize_kit.flows.translate_apply import TranslationEstimate, TranslationRun
@@ -34,17 +36,23 @@ allow_option = click.option(
 
 @click.group()
 def translate() -> None:
-    """Harmonize images themselves: networks that make those of one site look like another's.
+    """Harmonize images themselves: make those of one site look like another's.
 
-    Needs torch: pip install 'harmonize-kit[image]'. Judge what comes out: by report and compare,
-    beside methods that cost nothing (docs/translation.md).
+    'fit' learns changes of contrast in seconds; 'train' trains networks, which need torch
+    (pip install 'harmonize-kit[image]'). 'apply' uses what either wrote. Judge what comes out by
+    report and compare, networks beside what costs nothing (docs/translation.md).
 
     \b
     Examples:
+      harmonize-kit translate fit heads/cohort.csv -o template --site scanner --reference A \\
+          --method atlas-template
       harmonize-kit translate train heads/cohort.csv -o model --site scanner --reference A
       harmonize-kit translate apply model heads/cohort.csv -o translated --site scanner
       harmonize-kit extract translated/cohort.csv -o features
     """
+
+
+translate.add_command(fit)
 
 
 @translate.command()
@@ -69,6 +77,10 @@ def translate() -> None:
 @allow_option
 @device_option
 @click.option("--seed", type=click.IntRange(min=0), help="Instead of the configuration's.")
+@click.option("--log-to", metavar="NAMES", help="Logs beside metrics.jsonl: tensorboard,mlflow.")
+@click.option(
+    "--mlflow-uri", metavar="URI", help="Where MLflow keeps runs, instead of the model folder."
+)
 @command_options
 def train(
     console: Console,
@@ -85,27 +97,36 @@ def train(
     allow: tuple[str, ...],
     device: Device,
     seed: int | None,
+    log_to: str | None,
+    mlflow_uri: str | None,
 ) -> Outcome:
     """Train networks on a COHORT: to the reference site, and back to every other.
 
     COHORT is a table as preprocess writes it: Image or Image_<modality> with normalised
     intensities, Brain_mask, Mask where there are lesions. With a column 'split', only its rows
-    'train' are looked at. A run that was stopped goes on by the same command.
+    'train' are looked at. A run that was stopped goes on by the same command. On several GPUs of a
+    machine, torchrun starts a process for each: together they train on so many batches a step.
 
     \b
     Examples:
       harmonize-kit translate train heads/cohort.csv -o model --site scanner --reference A
       harmonize-kit translate train heads/cohort.csv -o model --site scanner --reference A \\
           --config cyclegan-small-cpu --match age,sex --modalities t1 --device cpu
+      torchrun --nproc-per-node 4 -m harmonize_kit_cli translate train heads/cohort.csv \\
+          -o model --site scanner --reference A
     """
-    from harmonize_kit.flows.translate import TrainOptions, train_translator
+    from harmonize_kit.flows.translate import TrainOptions, is_first_process, train_translator
 
+    first = is_first_process()
+    if not first:
+        # What all have to say is said once; errors of each go to stderr as ever.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     options = TrainOptions(
         site, reference, columns_of(match), columns_of(modalities), id_column, allow, device, seed,
-        resume, despite_differences,
+        resume, despite_differences, columns_of(log_to), mlflow_uri,
     )  # fmt: skip
     start = time.monotonic()
-    with training_progress(quiet=console.quiet) as (cases, steps):
+    with training_progress(quiet=console.quiet or not first) as (cases, steps):
         run = train_translator(cohort, output, options, config, cases, steps)
     return _tell_training(console, run, time.monotonic() - start)
 
@@ -149,11 +170,13 @@ def apply(
     dry_run: bool,
     force: bool,
 ) -> Outcome:
-    """Translate the images of a COHORT by a trained MODEL, on their own grids.
+    """Translate the images of a COHORT by a fitted or trained MODEL, on their own grids.
 
     Outside of the brain mask images stay as they are, bit by bit. Cases of the target site are
-    taken over unchanged. What a network did to each image is measured (guards.csv); images beyond
-    a bound are listed in flags.csv: look at them. What is done already is not done again.
+    taken over unchanged, except by methods that look at an image alone (zscore,
+    histogram-matching, nyul), which need no --site. What the model did to each image is measured
+    (guards.csv); images beyond a bound are listed in flags.csv: look at them. What is done already
+    is not done again.
 
     \b
     Examples:

@@ -69,17 +69,15 @@ class TranslationConfig(BaseModel):
     match: tuple[str, ...] = ()
 
     @model_validator(mode="after")
-    def _of_slices(self) -> Self:
-        if self.generator.dimensions != 2 or self.discriminator.dimensions != 2:
-            raise ValueError("networks of slices are trained (dimensions: 2), got dimensions: 3")
-        if self.training.crop is not None and (
-            self.generator.coordinates or self.discriminator.coordinates
-        ):
-            # A place in a crop is no place in the head; and in use there are no crops.
+    def _of_slices_or_patches(self) -> Self:
+        ours, theirs = self.generator.dimensions, self.discriminator.dimensions
+        if ours != theirs:
             raise ValueError(
-                "coordinates are those of what is shown, so that a network trained on crops would "
-                "be told other places in use; set training.crop: null, or coordinates: false"
+                f"generator and discriminator see the same images, got dimensions {ours} and "
+                f"{theirs}"
             )
+        if ours == 3 and self.training.crop is None:
+            raise ValueError("dimensions: 3 needs training.crop, the voxels a side of a patch")
         return self
 
     def with_channels(self, count: int) -> TranslationConfig:

@@ -46,8 +46,9 @@ class GeneratorConfig(BaseModel):
     attention : bool
         Self-attention at the lowest resolution (Zhang et al. 2019), starting at zero.
     coordinates : bool
-        Give the network each voxel's position, so that it may treat alike tissues differently by
-        place.
+        Tell the network each voxel's place in the head, so that it may treat alike intensities
+        differently by place: z, y and x, from -1 to 1 over the bounding box of the brain mask.
+        Crops, padding and grids of other sizes tell the same place.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -96,7 +97,7 @@ class DiscriminatorConfig(BaseModel):
     sees_mask : bool
         Give it the mask as a channel, so that the shape of the head is no secret to be guessed.
     coordinates : bool
-        Give it each voxel's position.
+        Tell it each voxel's place in the head.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -192,7 +193,7 @@ class TrainingConfig(BaseModel):
     accumulate : int
         Batches whose gradients are added up before the networks move.
     crop : int, optional
-        Voxels a side of the random crops, a multiple of 4; None takes images whole.
+        Voxels a side of the random crops, or of patches, a multiple of 4; None takes slices whole.
     flip : bool
         Mirror images left to right at random.
     generator_rate, discriminator_rate : float
@@ -218,6 +219,8 @@ class TrainingConfig(BaseModel):
         Steps.
     keep : int
         Checkpoints kept.
+    samples : int
+        Training slices that a picture beside every checkpoint shows; 0 draws none.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -239,6 +242,7 @@ class TrainingConfig(BaseModel):
     log_every: Positive = 50
     checkpoint_every: Positive = 500
     keep: Positive = 2
+    samples: Annotated[int, Field(ge=0)] = 4
 
     @property
     def steps(self) -> int:

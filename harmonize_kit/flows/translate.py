@@ -1,10 +1,11 @@
-"""Image-level harmonization: train networks on a cohort, and use them on another.
+"""Image-level harmonization: train networks on a cohort, and use a model on another.
 
 Importing this loads no torch; calling does.
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -51,6 +52,10 @@ class TrainOptions:
         Whether there must be something to take up again. What is there is taken up in any case.
     despite_differences : bool
         Whether to train though sites differ in lesions or covariates beyond the bounds.
+    log_to : tuple of str
+        Logs beside ``metrics.jsonl``: "tensorboard", "mlflow".
+    mlflow_uri : str, optional
+        Where MLflow keeps runs, instead of the folder of the model.
     """
 
     site: str
@@ -63,11 +68,13 @@ class TrainOptions:
     seed: int | None = None
     resume: bool = False
     despite_differences: bool = False
+    log_to: tuple[str, ...] = ()
+    mlflow_uri: str | None = None
 
 
 @dataclass(frozen=True)
 class ApplyOptions:
-    """How a trained model is used.
+    """How a model is used.
 
     Parameters
     ----------
@@ -109,6 +116,8 @@ def train_translator(
     """Train networks on the cohort at ``cohort`` into the model folder ``folder``.
 
     What an earlier run of the same choices on the same files left there is taken up again.
+    Processes that torchrun started train as one, on a batch as many times as large; the first of
+    them alone cuts slices, writes and logs.
 
     Raises
     ------
@@ -126,44 +135,52 @@ def train_translator(
 
 
 def translate_cohort(
-    model: Path,
-    cohort: Path,
-    folder: Path,
+    model: str | Path,
+    cohort: str | Path,
+    folder: str | Path,
     options: ApplyOptions | None = None,
     execution: ExecutionConfig | None = None,
     progress: CaseProgress = lambda outcome, done, total: None,
 ) -> TranslationRun:
     """Translate the images of a cohort by the model at ``model``, into ``folder``.
 
+    The model is one that :func:`train_translator` or
+    :func:`~harmonize_kit.flows.translate_fit.fit_baseline` wrote.
+
     Raises
     ------
     TableError, ConfigError
         If the cohort or a choice is not usable; nothing was started.
     DependencyError, IntegrityError
-        If torch is not installed, or the model is damaged.
+        If the model holds networks and torch is not installed, or it is damaged.
     NothingSucceededError
         If every case failed; failures.csv says why.
     """
-    require_torch()
     from harmonize_kit.flows.translate_apply import apply_to_folder
 
     chosen = options or ApplyOptions()
-    return apply_to_folder(model, cohort, folder, chosen, execution or ExecutionConfig(), progress)
+    own = execution or ExecutionConfig()
+    return apply_to_folder(Path(model), Path(cohort), Path(folder), chosen, own, progress)
 
 
 def estimate_translation(
-    model: Path,
-    cohort: Path,
-    folder: Path,
+    model: str | Path,
+    cohort: str | Path,
+    folder: str | Path,
     options: ApplyOptions | None = None,
     execution: ExecutionConfig | None = None,
 ) -> TranslationEstimate:
     """Tell what :func:`translate_cohort` would do, and do nothing; it raises the same."""
-    require_torch()
     from harmonize_kit.flows.translate_apply import estimate_apply
 
     chosen = options or ApplyOptions()
-    return estimate_apply(model, cohort, folder, chosen, execution or ExecutionConfig())
+    own = execution or ExecutionConfig()
+    return estimate_apply(Path(model), Path(cohort), Path(folder), chosen, own)
+
+
+def is_first_process() -> bool:
+    """Tell whether this is the process, of those torchrun started, that speaks for all."""
+    return "MASTER_ADDR" not in os.environ or os.environ.get("RANK", "0") == "0"
 
 
 def require_torch() -> None:

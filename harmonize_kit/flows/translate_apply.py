@@ -1,4 +1,4 @@
-"""translate apply: a trained translator and a cohort in, translated images and a cohort out."""
+"""translate apply: a model of translation and a cohort in, images and a cohort out."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def apply_to_folder(
     progress: CaseProgress,
 ) -> TranslationRun:
     """Translate into ``folder``; see :func:`harmonize_kit.flows.translate.translate_cohort`."""
-    execution = serial(execution)
+    execution = serial(model, execution)
     plan = plan_translation(model, cohort_path, folder, options, execution)
     record = RunRecord(
         "translate apply",
@@ -127,7 +127,7 @@ def estimate_apply(
     model: Path, cohort_path: Path, folder: Path, options: ApplyOptions, execution: ExecutionConfig
 ) -> TranslationEstimate:
     """Tell what there is to do, and do nothing."""
-    plan = plan_translation(model, cohort_path, folder, options, serial(execution))
+    plan = plan_translation(model, cohort_path, folder, options, serial(model, execution))
     kept = find_kept(plan.own)
     problems: list[str] = []
     for work in plan.own:

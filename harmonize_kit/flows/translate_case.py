@@ -1,10 +1,9 @@
-"""One case through a trained model: read, translate, measure, write on its own grid."""
+"""One case through a model: read, translate, measure, write on its own grid."""
 
 from __future__ import annotations
 
 import time
 from dataclasses import asdict, dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypedDict
 
@@ -17,21 +16,16 @@ from harmonize_kit.core.volume import Volume
 from harmonize_kit.errors import CaseError, ImageError, UnseenSiteError
 from harmonize_kit.flows.output_folder import cannot_write
 from harmonize_kit.flows.preprocess_product import ProductPlan, product_is_whole
+from harmonize_kit.flows.translate import Device
 from harmonize_kit.flows.translate_cohort import TranslationCase
+from harmonize_kit.flows.translate_load import computed_on, known_model, method_of
+from harmonize_kit.flows.translate_model import Translated, TranslationModel, Views
 from harmonize_kit.flows.translate_read import ReadCase, read_case
+from harmonize_kit.flows.translate_tissues import tissues_of
 from harmonize_kit.provenance import Journal, digest_file, versions
 from harmonize_kit.storage.nifti_product import write_nifti
 from harmonize_kit.storage.results import ResultStore, owner_of, plain_name
-from harmonize_kit.translation.apply import Applied, apply_generator
-from harmonize_kit.translation.device import (
-    Device,
-    choose_device,
-    describe_device,
-    fitting_batch,
-    use_threads,
-)
 from harmonize_kit.translation.guards import guard
-from harmonize_kit.translation.model import Translator, load_translator
 
 MAKERS = ("harmonize-kit", "numpy", "scipy", "SimpleITK", "nibabel")
 SPREAD = "spread"
@@ -50,16 +44,18 @@ class TranslationWork:
         Folder of the model.
     model_sha256 : str
         Digest of its files.
+    networks : bool
+        Whether it holds networks, which need torch.
     by_site : bool
         Whether the case's site is to be looked at; if not, it is taken to the reference.
     to : str, optional
         The site to make it look like, instead of the reference.
-    flips, planes : bool
+    views : Views
     guards : GuardConfig
     device : {"auto", "cpu", "cuda"}
     allow : tuple of str
     threads : int
-        That torch computes with.
+        That networks compute with.
     journal : str, optional
         Journal to note a new result in, where this process may write to it.
     force : bool
@@ -69,10 +65,10 @@ class TranslationWork:
     folder: str
     model: str
     model_sha256: str
+    networks: bool
     by_site: bool
     to: str | None
-    flips: bool
-    planes: bool
+    views: Views
     guards: GuardConfig
     device: Device
     allow: tuple[str, ...]
@@ -105,7 +101,8 @@ def translate_case(work: TranslationWork) -> TranslationResult:
     store = ResultStore(folder / "cases")
     if not work.force and is_kept(work, key):
         return {"key": key, "computed": False}
-    use_threads(work.threads)
+    if work.networks:
+        _use_threads(work.threads)
     made = _make(work)
     if result_key(work) != key:
         raise ImageError("UNREADABLE", "image or mask changed while it was read; run again")
@@ -132,12 +129,13 @@ def result_key(work: TranslationWork) -> str:
         raise ImageError("MISSING_FILE", case.lacks)
     digest = digest_value({
         "content": case.source.content(case.source.files()),
+        "tissues": digest_file(_existing(case.tissue)) if case.tissue else None,
         "model": work.model_sha256,
         "site": case.site if work.by_site else None,
         "to": work.to,
-        "views": [work.flips, work.planes],
+        "views": list(work.views),
         "guards": work.guards.model_dump(mode="json"),
-        "device": describe_device(choose_device(work.device)),
+        "device": computed_on(work.device, networks=work.networks),
         "made_by": [found.get(name, "") for name in MAKERS],
     })  # fmt: skip
     return f"{owner_of(case.id)}-{digest[:52]}"
@@ -158,37 +156,36 @@ class _Made:
 
 
 def _make(work: TranslationWork) -> _Made:
-    translator = _load(work.model, work.model_sha256, work.device, work.allow)
-    target = translator.reference if work.to is None else work.to
+    model = known_model(work.model, work.model_sha256, work.device, work.allow)
+    target = model.reference if work.to is None else work.to
     if work.by_site and not work.case.site:
         raise CaseError("UNSEEN_SITE", "the table does not say the site of the case; fill it in")
-    read = read_case(work.case)
-    try:
-        generator = translator.forwards
-        if work.by_site:
-            generator = translator.generator_for(work.case.site, to=work.to)
-    except UnseenSiteError as error:
-        raise CaseError("UNSEEN_SITE", str(error)) from error
+    read = read_case(work.case, normalised=model.needs_normalised)
+    made = _translated(work, model, read)
     modalities = list(read.stack.images)
     told: dict[str, Any] = {
-        "to": target, "translated": generator is not None, "modalities": modalities,
-        "notes": list(read.notes),
+        "to": target, "by": method_of(Path(work.model)), "translated": made is not None,
+        "modalities": modalities, "notes": list(read.notes),
     }  # fmt: skip
-    if generator is None:
+    if made is None:
         same = {
             ("", m): v.with_array(_single(v)) for m, v in zip(modalities, read.volumes, strict=True)
         }
         return _Made(same, {**told, "measures": {}, "flags": []})
-    device, images = choose_device(work.device), read.channels()
-    size = (images.shape[2], images.shape[3])
-    applied = apply_generator(
-        generator, translator.config, images, read.mask, flips=work.flips, planes=work.planes,
-        batch=_batch(generator, translator, size, work.device), device=device,
-    )  # fmt: skip
-    return _Made(_on_own_grid(read, applied), {**told, **_judge(read, images, applied, work)})
+    return _Made(_on_own_grid(read, made), {**told, **_judge(read, made, work)})
 
 
-def _on_own_grid(read: ReadCase, applied: Applied) -> dict[tuple[str, str], Volume]:
+def _translated(
+    work: TranslationWork, model: TranslationModel, read: ReadCase
+) -> Translated | None:
+    site = work.case.site if work.by_site else None
+    try:
+        return model.translate(read, site, work.to, work.views)
+    except UnseenSiteError as error:
+        raise CaseError("UNSEEN_SITE", str(error)) from error
+
+
+def _on_own_grid(read: ReadCase, applied: Translated) -> dict[tuple[str, str], Volume]:
     """Return images as their files hold them; outside of the mask, what was there."""
     order, found = read.stack.order, dict[tuple[str, str], Volume]()
     inside = order.to_grid(read.mask)
@@ -196,7 +193,7 @@ def _on_own_grid(read: ReadCase, applied: Applied) -> dict[tuple[str, str], Volu
         made = order.to_grid(applied.images[place])
         if not np.isfinite(made).all():
             raise CaseError(
-                "NONFINITE", "the network made intensities that are not finite of this image"
+                "NONFINITE", "the model made intensities that are not finite of this image"
             )
         found["", modality] = Volume(np.where(inside, made, _single(volume)), volume.geometry)
         if applied.spread is not None:
@@ -205,17 +202,16 @@ def _on_own_grid(read: ReadCase, applied: Applied) -> dict[tuple[str, str], Volu
     return found
 
 
-def _judge(
-    read: ReadCase, before: NDArray[np.float32], applied: Applied, work: TranslationWork
-) -> dict[str, Any]:
+def _judge(read: ReadCase, applied: Translated, work: TranslationWork) -> dict[str, Any]:
     measures: dict[str, Any] = {}
     flags: list[dict[str, Any]] = []
+    before, tissues = read.channels(), tissues_of(work.case, read)
     for place, modality in enumerate(read.stack.images):
         spread = None if applied.spread is None else applied.spread[place]
         found = guard(
-            before[place], applied.images[place], read.mask, None, read.lesion, spread
+            before[place], applied.images[place], read.mask, tissues.classes, read.lesion, spread
         )  # fmt: skip
-        measures[modality] = asdict(found)
+        measures[modality] = {**asdict(found), "tissues": tissues.source}
         flags += [{"modality": modality, **asdict(flag)} for flag in found.flags(work.guards)]
     return {"measures": measures, "flags": flags}
 
@@ -241,12 +237,13 @@ def _single(volume: Volume) -> NDArray[np.float32]:
     return volume.array.astype(np.float32)
 
 
-@lru_cache(maxsize=1)
-def _load(model: str, sha256: str, device: Device, allow: tuple[str, ...]) -> Translator:
-    """Load a model once a process; its digest tells it from one that took its place."""
-    del sha256
-    return load_translator(Path(model), choose_device(device), allow)
+def _existing(path: str) -> Path:
+    if not Path(path).is_file():
+        raise ImageError("MISSING_FILE", f"there is no file {Path(path).name}, of its tissues")
+    return Path(path)
 
 
-def _batch(generator: Any, translator: Translator, size: tuple[int, int], device: Device) -> int:
-    return fitting_batch(generator, translator.config, size, choose_device(device))
+def _use_threads(count: int) -> None:
+    from harmonize_kit.translation.device import use_threads
+
+    use_threads(count)

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
+from typing import NamedTuple
 
 from harmonize_kit.core.cohort import Case, Cohort
 from harmonize_kit.errors import TableError, did_you_mean
@@ -14,6 +15,7 @@ from harmonize_kit.storage.cohorts import read_cohort
 from harmonize_kit.storage.identity import find_column
 
 BRAIN, SPLIT, TRAIN = "Brain_mask", "split", "train"
+TISSUE = "Tissue_labels"
 MISSING = frozenset({"", "n/a", "na", "nan"})
 NAMED = 3
 Value = float | str
@@ -32,12 +34,15 @@ class TranslationCase:
     lacks : str
         What is wrong with its row, as a sentence; empty where nothing is.
     covariates : mapping of str to float or str
+    tissue : str
+        Path of its tissue classes; empty where the table names none.
     """
 
     source: CaseInput
     site: str = ""
     lacks: str = ""
     covariates: Mapping[str, Value] = field(default_factory=lambda: MappingProxyType({}))
+    tissue: str = ""
 
     @property
     def id(self) -> str:
@@ -81,7 +86,8 @@ def read_translation_cohort(
     ----------
     path : Path
         Table with ``Image`` or ``Image_<modality>``, ``Brain_mask`` and, optionally, ``Mask``: the
-        labels of lesions where it names another file than ``Brain_mask``.
+        labels of lesions where it names another file than ``Brain_mask``. ``Tissue_labels``, where
+        it is there, names the labels of tissues.
     modalities : sequence of str
         Those to take, in this order; none means all.
     site : str, optional
@@ -103,7 +109,8 @@ def read_translation_cohort(
         )
     wanted, notes = _modalities(cohort, modalities)
     place = None if site is None else column_of(cohort, site)
-    cases = tuple(_case(case, wanted, column, path.parent, place) for case in cohort)
+    columns = _Columns(column, place, find_column(cohort.columns, TISSUE))
+    cases = tuple(_case(case, wanted, columns, path.parent) for case in cohort)
     return TranslationCohort(cohort, cases, wanted, notes)
 
 
@@ -190,17 +197,20 @@ def _modalities(cohort: Cohort, wanted: Sequence[str]) -> tuple[tuple[str, ...],
     return taken, ((f"images of {left} are left out",) if left else ())
 
 
-def _case(
-    case: Case, modalities: Sequence[str], brain: str, base: Path, site: str | None
-) -> TranslationCase:
-    mask = case.columns[brain].strip()
-    brain_mask = str((base / mask).absolute()) if mask else ""
+class _Columns(NamedTuple):
+    brain: str
+    site: str | None
+    tissue: str | None
+
+
+def _case(case: Case, modalities: Sequence[str], columns: _Columns, base: Path) -> TranslationCase:
+    brain_mask = _path(case, columns.brain, base)
     absent = [name or "Image" for name in modalities if name not in case.images]
     lacks = f"the case has no image {', '.join(absent)}; leave it out, or name it" if absent else ""
     if not brain_mask:
         lacks = lacks or (
-            f"the case has no brain mask; name one in the column '{brain}', or make one with "
-            "'harmonize-kit preprocess'"
+            f"the case has no brain mask; name one in the column '{columns.brain}', or make one "
+            "with 'harmonize-kit preprocess'"
         )
     own = replace(
         case,
@@ -208,5 +218,11 @@ def _case(
         # Where a case has no lesion, a preprocessed table names its brain mask twice.
         mask="" if case.mask == brain_mask else case.mask,
     )
-    place = "" if site is None else case.columns[site].strip()
-    return TranslationCase(CaseInput(own, brain_mask), place, lacks)
+    place = "" if columns.site is None else case.columns[columns.site].strip()
+    tissue = _path(case, columns.tissue, base)
+    return TranslationCase(CaseInput(own, brain_mask), place, lacks, tissue=tissue)
+
+
+def _path(case: Case, column: str | None, base: Path) -> str:
+    cell = "" if column is None else case.columns[column].strip()
+    return str((base / cell).absolute()) if cell else ""

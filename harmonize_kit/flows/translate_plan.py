@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,15 +9,18 @@ from pathlib import Path
 from harmonize_kit.config.execution import ExecutionConfig
 from harmonize_kit.config.guards import GuardConfig
 from harmonize_kit.config.load import load_file
-from harmonize_kit.core.digest import digest_value
-from harmonize_kit.errors import CaseError, ConfigError, did_you_mean
+from harmonize_kit.errors import CaseError, ConfigError
 from harmonize_kit.flows.output_folder import JOURNAL
 from harmonize_kit.flows.translate import ApplyOptions
 from harmonize_kit.flows.translate_case import TranslationWork, is_kept, result_key
 from harmonize_kit.flows.translate_cohort import TranslationCohort, read_translation_cohort
-from harmonize_kit.provenance import digest_file
-from harmonize_kit.translation.device import choose_device, count_threads
-from harmonize_kit.translation.model import DOCUMENT, WEIGHTS, Translator, load_translator
+from harmonize_kit.flows.translate_load import (
+    computed_on,
+    holds_networks,
+    model_digest,
+    read_model,
+)
+from harmonize_kit.flows.translate_model import Views
 
 
 @dataclass(frozen=True)
@@ -60,31 +62,27 @@ def plan_translation(
             f"{folder} holds the cohort itself, whose table would be replaced; choose another "
             "folder with -o"
         )
-    device = choose_device(options.device)
-    translator = load_translator(model, device, options.allow)
-    _require_known(translator, options)
+    networks, views = holds_networks(model), Views(options.flips, options.planes)
+    known = read_model(model, options.device, options.allow)
+    known.require(options.to, sites_told=options.site is not None, views=views)
     guards = GuardConfig() if options.guards is None else load_file(options.guards, GuardConfig)
-    cohort = read_translation_cohort(
-        cohort_path, translator.modalities, options.site, options.id_column
-    )
-    digest = digest_value([digest_file(model / name) for name in (DOCUMENT, WEIGHTS)])
+    cohort = read_translation_cohort(cohort_path, known.modalities, options.site, options.id_column)
+    digest = model_digest(model)
     here = execution.scheduler is None and execution.cluster is None
-    # Several processes share the cores; one has them all.
-    threads = count_threads() if execution.workers == 1 else 1
     works = [
         TranslationWork(
             case,
             str(folder.absolute()),
             str(model.absolute()),
             digest,
-            options.site is not None,
+            networks,
+            options.site is not None and known.asks_site,
             options.to,
-            options.flips,
-            options.planes,
+            views,
             guards,
             options.device,
             options.allow,
-            threads,
+            _threads(execution) if networks else 1,
             str(folder.absolute() / JOURNAL) if here else None,
             options.force,
         )
@@ -93,8 +91,9 @@ def plan_translation(
     own = tuple(works[execution.part])
     mine = {work.case.id for work in own}
     others = tuple(replace(w, force=False) for w in works if w.case.id not in mine)
-    target = translator.reference if options.to is None else options.to
-    return Plan(cohort, own, others, digest, guards, device.type, target)
+    target = known.reference if options.to is None else options.to
+    device = computed_on(options.device, networks=networks)["device"]
+    return Plan(cohort, own, others, digest, guards, device, target)
 
 
 def find_kept(works: Sequence[TranslationWork]) -> dict[str, str]:
@@ -115,30 +114,19 @@ def known_key(work: TranslationWork) -> str:
         return ""
 
 
-def serial(execution: ExecutionConfig) -> ExecutionConfig:
-    """Return the choices with one process where the number was left open.
+def serial(model: Path, execution: ExecutionConfig) -> ExecutionConfig:
+    """Return the choices with one process where the number was left open and a network works.
 
     A network takes all cores by itself, and the memory of one.
     """
-    if execution.workers == "auto" and execution.scheduler is None and execution.cluster is None:
+    left_open = execution.workers == "auto" and execution.scheduler is None
+    if left_open and execution.cluster is None and holds_networks(model):
         return execution.model_copy(update={"workers": 1})
     return execution
 
 
-def writable(folder: Path) -> bool:
-    """Tell whether files can be made in ``folder``."""
-    return os.access(folder, os.W_OK)
+def _threads(execution: ExecutionConfig) -> int:
+    """Return how many threads a network works with: several processes share the cores."""
+    from harmonize_kit.translation.device import count_threads
 
-
-def _require_known(translator: Translator, options: ApplyOptions) -> None:
-    known = (translator.reference, *translator.sites)
-    if options.to is not None and options.to not in known:
-        raise ConfigError(
-            f"the model cannot make images of site '{options.to}'. "
-            f"{did_you_mean(options.to, known)}"
-        )
-    if options.to not in (None, translator.reference) and options.site is None:
-        raise ConfigError(
-            f"only images of '{translator.reference}' can be taken to '{options.to}'; say which "
-            "those are: --site COLUMN"
-        )
+    return count_threads() if execution.workers == 1 else 1

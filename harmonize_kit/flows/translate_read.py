@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from harmonize_kit.core.volume import Volume
 from harmonize_kit.errors import ImageError, MaskError
 from harmonize_kit.flows.translate_cohort import TranslationCase
+from harmonize_kit.preprocess.scans import Scans
 from harmonize_kit.preprocess.slices import AxialStack, axial_stack
 
 # Normalised images lie near 0 with deviations near 1. Those of a scanner lie at hundreds; divided
@@ -46,9 +47,14 @@ class ReadCase:
         """Return all images, shape (c, z, y, x)."""
         return np.stack([image.astype(np.float32) for image in self.stack.images.values()])
 
+    def scans(self) -> Scans:
+        """Return the images with the brain mask as theirs, in the order of the patient's axes."""
+        mask, grid = self.mask.astype(np.uint8), self.stack.geometry
+        return Scans({name: Volume(image, grid, mask) for name, image in self.stack.images.items()})
 
-def read_case(case: TranslationCase) -> ReadCase:
-    """Read a case; its images must be normalised and lie on one grid.
+
+def read_case(case: TranslationCase, *, normalised: bool = True) -> ReadCase:
+    """Read a case, whose images must lie on one grid and, if so said, be normalised.
 
     Raises
     ------
@@ -63,7 +69,7 @@ def read_case(case: TranslationCase) -> ReadCase:
     mask = stack.mask
     if mask is None or not mask.any():
         raise MaskError("EMPTY_MASK", "the brain mask of the case has no voxel on its images")
-    for modality, image in stack.images.items():
+    for modality, image in stack.images.items() if normalised else ():
         _require_normalised(modality, image[mask].astype(np.float64))
     lesion, notes = _lesion_of(case, stack, mask)
     volumes = tuple(reading.scans.images.values())

@@ -25,7 +25,7 @@ from harmonize_kit.translation.store import SlicedCase, SliceStore, open_store, 
 
 FOLDER, DOCUMENT = "slices", "slices.json"
 # To be counted up when slices are cut in another way.
-SCHEMA = "harmonize-kit/sliced-cohort/1"
+SCHEMA = "harmonize-kit/sliced-cohort/2"
 COLUMNS = ["id", "stage", "code", "message"]
 # Told of each case: what failed of it, if anything, how many are done, and how many there are.
 Progress = Callable[[Any, int, int], None]
@@ -99,12 +99,11 @@ def cut_slices(
     NothingSucceededError
         If no case of a site can be read.
     """
-    kept = _kept(folder, key)
-    if kept is not None:
+    if _is_kept(folder, key):
         progress(None, len(cohort.cases), len(cohort.cases))
-        rows = tuple(Unread(**row) for row in kept["unread"])
-        _write_failures(rows, folder)
-        return Sliced(open_store(folder / FOLDER), rows, tuple(kept["notes"]), reused=True)
+        sliced = open_slices(folder)
+        _write_failures(sliced.unread, folder)
+        return sliced
     (folder / DOCUMENT).unlink(missing_ok=True)
     shutil.rmtree(folder / FOLDER, ignore_errors=True)
     unread: list[Unread] = []
@@ -127,12 +126,19 @@ def _write_failures(unread: Sequence[Unread], folder: Path) -> None:
     write_text(folder / "failures.csv", frame.to_csv(index=False, lineterminator="\n"))
 
 
-def _kept(folder: Path, key: str) -> dict[str, Any] | None:
+def open_slices(folder: Path) -> Sliced:
+    """Return the slices that :func:`cut_slices` left in ``folder``."""
+    document = json.loads((folder / DOCUMENT).read_text(encoding="utf-8"))
+    unread = tuple(Unread(**row) for row in document["unread"])
+    return Sliced(open_store(folder / FOLDER), unread, tuple(document["notes"]), reused=True)
+
+
+def _is_kept(folder: Path, key: str) -> bool:
     try:
         document = json.loads((folder / DOCUMENT).read_text(encoding="utf-8"))
-        return document if document["key"] == key else None
+        return bool(document["key"] == key)
     except (OSError, ValueError, KeyError, TypeError):
-        return None
+        return False
 
 
 def _common_size(cohort: TranslationCohort, multiple: int, least: int) -> tuple[int, int]:

@@ -9,13 +9,14 @@ import pandas as pd
 
 from harmonize_kit.execution import Failed
 from harmonize_kit.flows.assemble import STAGES
-from harmonize_kit.flows.translate_cohort import BRAIN, TranslationCohort
+from harmonize_kit.flows.translate_cohort import BRAIN, TISSUE, TranslationCohort
 from harmonize_kit.storage.identity import find_column
 
 RecordOf = Callable[[str], Mapping[str, Any] | None]
-TRANSLATED, FLAGS = "translated_to", "translation_flags"
+TRANSLATED, MADE_BY, FLAGS = "translated_to", "translated_by", "translation_flags"
+NETWORK = "cyclegan"  # what made an image, where it is no fitted method
 FAILURE_COLUMNS = ["id", "stage", "code", "message"]
-MEASURES = ["change", "explained", "spread", "lesion_contrast", "lesion_volume"]
+MEASURES = ["change", "explained", "spread", "lesion_contrast", "lesion_volume", "tissues"]
 FLAG_COLUMNS = ["id", "modality", "measure", "value", "bound", "sentence"]
 
 
@@ -23,11 +24,12 @@ def cohort_table(cohort: TranslationCohort, record_of: RecordOf) -> pd.DataFrame
     """Return the finished cases as a cohort table that the next command takes.
 
     All columns pass through; images are the new ones, by paths relative to the output folder, and
-    masks the same files as before. ``translated_to`` says the site a case was taken to, and is
-    empty for one that was there already; ``translation_flags`` the bounds that it passes.
+    masks the same files as before. ``translated_to`` says the site a case was taken to, and
+    ``translated_by`` the method; both are empty for one that was there already.
+    ``translation_flags`` says the bounds that it passes.
     """
     given = {case.id: case for case in cohort.cohort}
-    brain = find_column(cohort.cohort.columns, BRAIN)
+    made = {find_column(cohort.cohort.columns, name) for name in (BRAIN, TISSUE)}
     rows: list[dict[str, str]] = []
     for case in cohort.cases:
         record, original = record_of(case.id), given[case.id]
@@ -42,19 +44,24 @@ def cohort_table(cohort: TranslationCohort, record_of: RecordOf) -> pd.DataFrame
             "Mask": original.mask,
             "Label": "all" if labels is None else ";".join(map(str, labels)),
             "Label_channel": str(original.label_channel or ""),
-            **{name: cell for name, cell in original.columns.items() if name != brain},
+            **{name: cell for name, cell in original.columns.items() if name not in made},
             BRAIN: case.source.brain_mask,
+            TISSUE: case.tissue,
             TRANSLATED: record["to"] if record["translated"] else "",
+            MADE_BY: record["by"] if record["translated"] else "",
             FLAGS: "; ".join(_flag(flag) for flag in record["flags"]),
         }
         rows.append(row)
     frame = pd.DataFrame(rows, dtype=object)
-    empty = [name for name in ("Mask", "Label", "Label_channel") if not frame[name].any()]
+    empty = [name for name in ("Mask", "Label", "Label_channel", TISSUE) if not frame[name].any()]
     return frame.drop(columns=empty)
 
 
 def guard_table(cohort: TranslationCohort, record_of: RecordOf) -> pd.DataFrame:
-    """Return the measures of every translated image, one row an image."""
+    """Return the measures of every translated image, one row an image.
+
+    ``tissues`` says where the classes of tissue came from that each had a curve of its own.
+    """
     rows = [
         {"id": case.id, "modality": modality or "Image", **measures}
         for case in cohort.cases

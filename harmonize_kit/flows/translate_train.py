@@ -26,14 +26,28 @@ from harmonize_kit.flows.translate_cohort import (
     read_translation_cohort,
     training_cases,
 )
-from harmonize_kit.flows.translate_slices import Sliced, Unread, cut_slices, slices_key
+from harmonize_kit.flows.translate_slices import (
+    Sliced,
+    Unread,
+    cut_slices,
+    open_slices,
+    slices_key,
+)
 from harmonize_kit.provenance import RunRecord, digest_file
 from harmonize_kit.storage.whole import write_text
 from harmonize_kit.translation.apply import SMALLEST
-from harmonize_kit.translation.device import choose_device, describe_device, is_finite, seeded
+from harmonize_kit.translation.device import (
+    choose_device,
+    describe_device,
+    is_finite,
+    peak_memory,
+    seeded,
+)
+from harmonize_kit.translation.event_logs import open_logs, require_logs
 from harmonize_kit.translation.generator import SIZE_MULTIPLE
 from harmonize_kit.translation.matching import match
 from harmonize_kit.translation.model import save_translator, translator_of
+from harmonize_kit.translation.processes import first_before_others, join_processes, place
 from harmonize_kit.translation.site_differences import SiteDifference
 from harmonize_kit.translation.trainer import Trainer
 
@@ -93,33 +107,55 @@ def train_to_folder(
     step_progress: StepProgress,
 ) -> TrainingRun:
     """Train into ``folder``; see :func:`harmonize_kit.flows.translate.train_translator`."""
-    begun = _begin(cohort_path, options, load_config(config_name, PRESETS, TranslationConfig))
-    config, cohort, training = begun.config, begun.cohort, begun.config.training
-    device = choose_device(options.device)
-    # Before any image is read: a network of the user's own may not be what it should.
-    networks = seeded(
-        training.seed, cohort.sites, begun.reference, config.generator, config.discriminator,
-        options.allow,
-    )  # fmt: skip
-    record = _record(begun, cohort_path, config_name, options, describe_device(device))
-    open_model_folder(folder, resume=options.resume)
-    with writing(folder):
-        sliced = _cut(begun, folder, options, case_progress)
-        matching = match(sliced.store, begun.reference, training.bandwidth, training.seed)
-        seen = [*begun.differences, *differences_as_drawn(matching)]
-        told = require_alike(seen, config.differences, despite=options.despite_differences)
-        trainer = Trainer(
-            networks, sliced.store, config.objective, training, folder, device, step_progress
-        )
-        begun_at = _train(trainer, cohort.modalities)
-        notes = (*cohort.notes, *sliced.notes, *(f"sites differ in {text}" for text in told))
-        run = _summarize(trainer, begun, sliced, begun_at, notes)
-        finished = record.finish(
-            cases=run.cases, slices=run.slices, failed=len(run.unread), steps=run.steps,
-            begun_at=begun_at, differences=[asdict(one) for one in seen],
-        )  # fmt: skip
-        write_text(folder / "run.json", json.dumps(finished, indent=1, ensure_ascii=False) + "\n")
+    with join_processes(choose_device(options.device)) as device:
+        # The others find done what the first has done, and say nothing that it says.
+        with first_before_others() as first:
+            require_logs(options.log_to, options.mlflow_uri)
+            config = load_config(config_name, PRESETS, TranslationConfig)
+            begun = _begin(cohort_path, options, config)
+            # Before any image is read: a network of the user's own may not be what it should.
+            networks = seeded(
+                begun.config.training.seed, begun.cohort.sites, begun.reference,
+                begun.config.generator, begun.config.discriminator, options.allow,
+            )  # fmt: skip
+            record = _record(begun, cohort_path, config_name, options, describe_device(device))
+            if first:
+                open_model_folder(folder, resume=options.resume)
+            with writing(folder):
+                logs = open_logs(options.log_to, folder, options.mlflow_uri) if first else []
+                sliced = _cut(begun, folder, options, case_progress) if first else (
+                    open_slices(folder)
+                )  # fmt: skip
+                seen, told = _differences(begun, sliced, options)
+                trainer = Trainer(
+                    networks, sliced.store, begun.config.objective, begun.config.training, folder,
+                    device, step_progress, logs,
+                )  # fmt: skip
+                trainer.resume()
+        with writing(folder):
+            begun_at = _train(trainer, begun.cohort.modalities, first=first)
+            notes = (*begun.cohort.notes, *sliced.notes, *(f"sites differ in {t}" for t in told))
+            run = _summarize(trainer, begun, sliced, begun_at, notes)
+            if first:
+                finished = record.finish(
+                    cases=run.cases, slices=run.slices, failed=len(run.unread), steps=run.steps,
+                    begun_at=begun_at, differences=[asdict(one) for one in seen],
+                    processes=place()[1], peak_memory_bytes=peak_memory(device),
+                )  # fmt: skip
+                text = json.dumps(finished, indent=1, ensure_ascii=False)
+                write_text(folder / "run.json", text + "\n")
     return run
+
+
+def _differences(
+    begun: _Begun, sliced: Sliced, options: TrainOptions
+) -> tuple[list[SiteDifference], list[str]]:
+    """Return how sites differ, as they are and as they are drawn, and what of it is too much."""
+    training = begun.config.training
+    matching = match(sliced.store, begun.reference, training.bandwidth, training.seed)
+    seen = [*begun.differences, *differences_as_drawn(matching)]
+    bounds = begun.config.differences
+    return seen, list(require_alike(seen, bounds, despite=options.despite_differences))
 
 
 def _record(
@@ -129,6 +165,8 @@ def _record(
         "config": Path(config_name).name,
         "translation": begun.config.model_dump(mode="json"),
         **asdict(options),
+        # It may hold a password.
+        "mlflow_uri": None,
         **device,
     }
     return RunRecord("translate train", described, {path.name: digest_file(path)})
@@ -201,7 +239,9 @@ def _cut(begun: _Begun, folder: Path, options: TrainOptions, progress: CaseProgr
     least = max(training.crop or 0, smallest)
     key = slices_key(begun.cohort, multiple, least)
     choices = {
-        "translation": begun.config.model_dump(mode="json", exclude={"differences"}),
+        "translation": begun.config.model_dump(
+            mode="json", exclude={"differences": True, "training": {"samples"}}
+        ),
         "modalities": list(begun.cohort.modalities),
         "site": options.site,
         SLICES: key,
@@ -210,7 +250,7 @@ def _cut(begun: _Begun, folder: Path, options: TrainOptions, progress: CaseProgr
     return cut_slices(begun.cohort, folder, key, multiple, least, progress)
 
 
-def _train(trainer: Trainer, modalities: tuple[str, ...]) -> int:
+def _train(trainer: Trainer, modalities: tuple[str, ...], *, first: bool) -> int:
     """Train to the end and save the model; return the step at which this run began.
 
     Raises
@@ -228,14 +268,14 @@ def _train(trainer: Trainer, modalities: tuple[str, ...]) -> int:
         told(step, steps, losses)
 
     trainer.progress = progress
-    trainer.resume()
     begun_at = trainer.step
     told(begun_at, trainer.config.steps, {})
     trainer.train()
     translator = translator_of(trainer, modalities)
     if not all(map(is_finite, (translator.forwards, *translator.backwards.values()))):
         raise _diverged("weights are not finite any more")
-    save_translator(translator, trainer.folder)
+    if first:
+        save_translator(translator, trainer.folder)
     return begun_at
 
 

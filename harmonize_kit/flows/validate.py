@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from harmonize_kit.config.load import MAX_BYTES, preset_names
+from harmonize_kit.config.guards import GuardConfig
+from harmonize_kit.config.load import MAX_BYTES, load_config, load_file, preset_names
+from harmonize_kit.config.translate import TranslationConfig
 from harmonize_kit.errors import InputError, TableError
 from harmonize_kit.features import FeatureExtractor
 from harmonize_kit.flows.extract import load_params
@@ -14,6 +17,12 @@ from harmonize_kit.flows.preprocess_plan import PRESETS, load_preprocessing
 from harmonize_kit.flows.tables import TableInput
 from harmonize_kit.storage.cohorts import missing_files, read_cohort
 from harmonize_kit.storage.columns import DELIMITERS, plain_suffix, read_text_table
+
+TRANSLATIONS = "translate"
+# Keys that no other file has: a file is what the first of them that it holds says.
+STAGES = ("stages",)
+NETWORKS = ("generator", "discriminator", "objective", "training", "differences")
+GUARDS = tuple(GuardConfig.model_fields)
 
 
 @dataclass(frozen=True)
@@ -29,8 +38,9 @@ def validate(file: str, id_column: str | None = None) -> Validation:
     """Check a cohort, a feature table, a parameter file or a preset.
 
     A table with ``Image`` or ``Mask`` columns is taken as a cohort, another one as features; a file
-    that names ``stages``, or a preset that does, as a configuration of preprocess; any other file
-    or name as extraction parameters.
+    that names ``stages``, or a preset that does, as a configuration of preprocess; one that names
+    ``generator``, ``training`` or another section of a training as one of translate; one with
+    bounds of guards as those; any other file or name as extraction parameters.
     """
     path = Path(file)
     try:
@@ -57,9 +67,18 @@ def _table(path: Path, id_column: str | None) -> Validation:
 
 
 def _params(file: str) -> Validation:
-    if _is_preprocessing(file):
+    if file in preset_names(PRESETS) or _names(file, STAGES):
         stages = load_preprocessing(file).stages
         return Validation("preprocessing configuration", f"stages {', '.join(stages)}", ())
+    if file in preset_names(TRANSLATIONS) or _names(file, NETWORKS):
+        networks = load_config(file, TRANSLATIONS, TranslationConfig)
+        steps = sum(phase.steps for phase in networks.training.phases)
+        summary = f"{networks.generator.architecture}, {steps} steps"
+        return Validation("translation configuration", summary, ())
+    if _names(file, GUARDS):
+        bounds = load_file(Path(file), GuardConfig)
+        said = ", ".join(name for name in GUARDS if name in bounds.model_fields_set)
+        return Validation("bounds of guards", said, ())
     config = load_params(file)
     FeatureExtractor(config)
     images = ", ".join(config.imageType) or "Original"
@@ -67,12 +86,11 @@ def _params(file: str) -> Validation:
     return Validation("extraction parameters", f"images {images}; feature classes {classes}", ())
 
 
-def _is_preprocessing(file: str) -> bool:
-    """Tell whether a name is that of a preset of preprocess, or a file says which stages run."""
-    if file in preset_names(PRESETS):
-        return True
+def _names(file: str, keys: Sequence[str]) -> bool:
+    """Tell whether a file has one of the keys at the beginning of a line."""
     path = Path(file)
     if not path.is_file() or path.stat().st_size > MAX_BYTES:
         return False
     text = path.read_text(encoding="utf-8-sig", errors="replace")
-    return re.search(r"""^\s*["']?stages["']?\s*:""", text, re.MULTILINE) is not None
+    found = rf"""^[\s{{]*["']?(?:{"|".join(keys)})["']?\s*:"""
+    return re.search(found, text, re.MULTILINE) is not None

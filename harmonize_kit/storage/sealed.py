@@ -79,8 +79,7 @@ class SealedFormat:
         ConfigError
             If ``folder`` is a file, or a folder that holds something else.
         """
-        if folder.exists() and not self._is_own_or_empty(folder):
-            raise ConfigError(f"{folder} exists and is no {self.noun}; choose another name with -o")
+        self.require_free(folder)
         body: dict[str, Any] = {
             "schema": self.schema,
             "version": self.version,
@@ -100,6 +99,11 @@ class SealedFormat:
             _take_place(beside, folder, (self.file, ARRAYS))
         finally:
             shutil.rmtree(beside, ignore_errors=True)
+
+    def require_free(self, folder: Path) -> None:
+        """Raise ConfigError where a folder could not be written: something else is there."""
+        if folder.exists() and not self._is_own_or_empty(folder):
+            raise ConfigError(f"{folder} exists and is no {self.noun}; choose another name with -o")
 
     def load(self, folder: Path) -> Sealed:
         """Read a folder and prove that it is what was written.

@@ -7,9 +7,9 @@ out on that grid.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
-from types import EllipsisType
+from typing import Any
 
 import numpy as np
 import torch
@@ -18,10 +18,14 @@ from torch import Tensor, nn
 
 from harmonize_kit.config.translation import GeneratorConfig
 from harmonize_kit.errors import ConfigError
+from harmonize_kit.translation.apply_patches import patch_by_patch
 from harmonize_kit.translation.generator import SIZE_MULTIPLE
+from harmonize_kit.translation.places import head_box, places_along, places_on
+from harmonize_kit.translation.precision import Precision, autocast
 
 # Slice orders of axial, coronal and sagittal views: which axis of (z, y, x) runs along the slices.
 PLANES = ((0, 1, 2), (1, 0, 2), (2, 0, 1))
+PATCH = 64
 # Reflection needs more voxels than it adds.
 SMALLEST = 16
 
@@ -51,47 +55,55 @@ def apply_generator(
     flips: bool = False,
     planes: bool = False,
     batch: int = 8,
+    patch: int = PATCH,
     device: torch.device | None = None,
+    precision: Precision = "fp32",
 ) -> Applied:
-    """Translate a volume slice by slice, each with its true neighbours.
+    """Translate a volume slice by slice, each with its true neighbours, or patch by patch.
 
     Parameters
     ----------
     generator : Module
-        Of slices; its configuration says how many it sees.
+        Of slices, whose configuration says how many it sees, or of patches.
     config : GeneratorConfig
     images : ndarray of float32, shape (c, z, y, x)
     mask : ndarray of bool, shape (z, y, x)
         Where images may change; elsewhere they come back bit by bit.
     flips : bool
-        Take each slice mirrored as well, left to right.
+        Take the head mirrored as well, left to right.
     planes : bool
         Take coronal and sagittal slices as well, which only volumes of nearly equal spacing bear.
         Of several views the median is the result.
     batch : int
-        Slices at once.
+        Slices, or patches, at once.
+    patch : int
+        Voxels a side of a patch, for a generator of patches: those it was trained on.
     device : torch.device, optional
+    precision : {"fp32", "bf16", "fp16"}
+        Of the convolutions.
 
     Raises
     ------
     ConfigError
-        If the generator is one of volumes, or has other channels.
+        If the generator has other channels, or planes are asked of one of patches.
     """
-    if config.dimensions != 2:
-        raise ConfigError("expected a generator of slices, got one of patches (dimensions: 3)")
+    if config.dimensions == 3 and planes:
+        raise ConfigError("the generator sees patches, which have no planes; leave out planes")
     if images.shape[0] != config.channels:
         raise ConfigError(f"expected {config.channels} modalities, got {images.shape[0]}")
     views: list[NDArray[np.float32]] = []
     # Generators are trained on heads before nothing.
     clean = np.where(mask, images, np.float32(0))
-    for order in PLANES if planes else PLANES[:1]:
-        turned = clean.transpose(0, *(axis + 1 for axis in order))
-        inside = mask.transpose(order)
-        back = (0, *(int(axis) + 1 for axis in np.argsort(order)))
-        for mirrored in (False, True) if flips else (False,):
-            a, b = (turned[..., ::-1], inside[..., ::-1]) if mirrored else (turned, inside)
-            made = _slice_by_slice(generator, config.neighbours, a, b, batch, device)
-            views.append((made[..., ::-1] if mirrored else made).transpose(back))
+    where = device or torch.device("cpu")
+    for mirrored in (False, True) if flips else (False,):
+        a, b = (clean[..., ::-1], mask[..., ::-1]) if mirrored else (clean, mask)
+        for order in PLANES if planes else PLANES[:1]:
+            with torch.inference_mode(), autocast(precision, where):
+                if config.dimensions == 3:
+                    made = patch_by_patch(generator, config, a, b, patch, batch, where)
+                else:
+                    made = _slice_by_slice(generator, config, _View(a, b, order), batch, where)
+            views.append(made[..., ::-1] if mirrored else made)
     if len(views) == 1:
         return Applied(np.where(mask, views[0], images), None)
     stacked = np.stack(views)
@@ -114,45 +126,84 @@ def largest_batch(run: Callable[[int], object], start: int = 64) -> int:
     return 1
 
 
+@dataclass(frozen=True)
+class _View:
+    """A volume and the order of its axes in which slices are cut from it."""
+
+    images: NDArray[np.float32]
+    mask: NDArray[np.bool_]
+    order: tuple[int, int, int]
+
+
 def _slice_by_slice(
     generator: nn.Module,
-    neighbours: int,
-    images: NDArray[np.float32],
-    mask: NDArray[np.bool_],
+    config: GeneratorConfig,
+    view: _View,
     batch: int,
-    device: torch.device | None,
+    device: torch.device,
 ) -> NDArray[np.float32]:
-    made = np.array(images)
+    """Return the images of ``view`` translated, shape (c, z, y, x)."""
+    channels = (0, *(axis + 1 for axis in view.order))
+    images = _tensor(view.images.transpose(channels)).to(device)
+    mask = view.mask.transpose(view.order)
+    inside = _tensor(mask).to(device)
+    frame = _Frame.around((mask.shape[1], mask.shape[2]))
+    made = images.clone()
     shown = np.flatnonzero(mask.any(axis=(1, 2)))
-    with torch.inference_mode():
-        for numbers in _groups(shown, batch):
-            seen = np.stack([_with_neighbours(images, int(n), neighbours) for n in numbers])
-            padded, window = _pad(torch.tensor(seen))
-            inside, _ = _pad(torch.tensor(np.array(mask[numbers][:, None]), dtype=torch.float32))
-            out = generator(padded.to(device or "cpu"), inside.to(device or "cpu") > 0.5)
-            made[:, numbers] = out[window].float().cpu().numpy().transpose(1, 0, 2, 3)
-    return made
+    # What to take goes to the device once, so that it is not waited for between batches.
+    seen_with = _neighbours(shown, config.neighbours, len(mask))
+    chosen, around = (_tensor(rows).to(device) for rows in (shown, seen_with))
+    for start in range(0, len(shown), batch):
+        group = slice(start, start + batch)
+        told: list[Tensor] = []
+        if config.coordinates:
+            told = [_tensor(_places(view, frame, shown[group])).to(device)]
+        seen = images[:, around[group]].permute(1, 2, 0, 3, 4).flatten(1, 2)
+        out = generator(frame.pad(seen), frame.pad(inside[chosen[group]][:, None]), *told)
+        made[:, chosen[group]] = frame.cut(out).float().transpose(0, 1)
+    return made.cpu().numpy().transpose(np.argsort(channels))
 
 
-def _groups(numbers: NDArray[np.intp], size: int) -> Iterator[NDArray[np.intp]]:
-    for start in range(0, len(numbers), size):
-        yield numbers[start : start + size]
+def _neighbours(numbers: NDArray[np.intp], count: int, length: int) -> NDArray[np.intp]:
+    """Return the numbers of slices and of those around them, shape (n, slices)."""
+    return np.clip(numbers[:, None] + np.arange(-count, count + 1), 0, length - 1)
 
 
-def _with_neighbours(
-    images: NDArray[np.float32], number: int, neighbours: int
-) -> NDArray[np.float32]:
-    """Return slice ``number`` and those around it, shape (slices * c, y, x)."""
-    wanted = np.arange(number - neighbours, number + neighbours + 1)
-    rows = np.clip(wanted, 0, images.shape[1] - 1)
-    return images[:, rows].transpose(1, 0, 2, 3).reshape(-1, *images.shape[2:])
+def _places(view: _View, frame: _Frame, numbers: NDArray[np.intp]) -> NDArray[np.float32]:
+    """Return the places of padded slices, shape (n, 3, y, x)."""
+    across, *within = view.order
+    box = head_box(view.mask)
+    along = {across: places_along(box, across, 0, view.mask.shape[across])[numbers]}
+    for axis, before, after in zip(within, frame.before, frame.after, strict=True):
+        along[axis] = places_along(box, axis, -before, view.mask.shape[axis] + after)
+    places = places_on([along[axis] for axis in range(3)], view.order)
+    return np.ascontiguousarray(places.swapaxes(0, 1))
 
 
-def _pad(slices: Tensor) -> tuple[Tensor, tuple[EllipsisType, slice, slice]]:
-    """Return slices padded with zeros to sizes the networks can halve, and where they lie."""
-    y, x = slices.shape[-2:]
-    missing = [max(SMALLEST, -(-size // SIZE_MULTIPLE) * SIZE_MULTIPLE) - size for size in (y, x)]
-    top, left = (gap // 2 for gap in missing)
-    around = (left, missing[1] - left, top, missing[0] - top)
-    window = (..., slice(top, top + y), slice(left, left + x))
-    return nn.functional.pad(slices, around), window
+@dataclass(frozen=True)
+class _Frame:
+    """Zeros around slices, which make of them sizes that the networks can halve."""
+
+    before: tuple[int, ...]
+    after: tuple[int, ...]
+
+    @classmethod
+    def around(cls, sizes: tuple[int, ...]) -> _Frame:
+        missing = [
+            max(SMALLEST, -(-size // SIZE_MULTIPLE) * SIZE_MULTIPLE) - size for size in sizes
+        ]
+        before = tuple(gap // 2 for gap in missing)
+        return cls(before, tuple(gap - less for gap, less in zip(missing, before, strict=True)))
+
+    def pad(self, images: Tensor) -> Tensor:
+        # The last axis comes first, as torch wants it.
+        around = [n for ends in zip(self.before, self.after, strict=True) for n in ends[::-1]]
+        return nn.functional.pad(images, around[::-1])
+
+    def cut(self, images: Tensor) -> Tensor:
+        ends = zip(images.shape[2:], self.before, self.after, strict=True)
+        return images[(..., *(slice(less, size - more) for size, less, more in ends))]
+
+
+def _tensor(array: NDArray[Any]) -> Tensor:
+    return torch.from_numpy(np.ascontiguousarray(array))  # pyright: ignore[reportUnknownMemberType]

@@ -69,13 +69,23 @@ class MeanImage:
             raise ConfigError(f"site '{site}' has no image to take the mean of")
         return cls(total, count, subjects)
 
+    @property
+    def overlap(self) -> float:
+        """Share of the masks' voxels that lie where most subjects have some: 1 if all agree."""
+        shown = float(self.count.sum())
+        return float(self.count[self._known].sum()) / shown if shown else 0.0
+
+    @property
+    def _known(self) -> NDArray[np.bool_]:
+        return self.count >= SMALLEST_SHARE * self.subjects
+
     def smoothed(self, width: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Return the mean, smoothed inside of what most subjects show, and that region's weight.
 
         ``width`` is the Gaussian's standard deviation in voxels. Smoothing total and count alike
         keeps the zeros around the head out of the mean.
         """
-        known = self.count >= SMALLEST_SHARE * self.subjects
+        known = self._known
         weight = ndimage.gaussian_filter(np.where(known, self.count, 0).astype(float), width)
         totals = [
             ndimage.gaussian_filter(np.where(known, channel, 0.0), width) for channel in self.total
@@ -115,10 +125,25 @@ class AtlasTemplate:
         GeometryError
             If the image lies on another grid.
         """
+        self._require_grid(image)
+        single = image.astype(np.float32)
+        return np.where(mask, single + self.difference, single)
+
+    def undo(self, image: Image, mask: Mask) -> NDArray[np.float32]:
+        """Return an image of the reference as the site would show it: the difference taken away.
+
+        Raises
+        ------
+        GeometryError
+            As :meth:`apply`.
+        """
+        self._require_grid(image)
+        single = image.astype(np.float32)
+        return np.where(mask, single - self.difference, single)
+
+    def _require_grid(self, image: Image) -> None:
         if image.shape != self.difference.shape:
             raise GeometryError(
                 f"expected an image of shape {self.difference.shape}, the template's, got "
                 f"{image.shape}; register it to the same template"
             )
-        single = image.astype(np.float32)
-        return np.where(mask, single + self.difference, single)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -15,12 +16,26 @@ from torch import Tensor, nn
 from harmonize_kit.config.translation import TrainingConfig
 from harmonize_kit.translation.cyclegan import Batch
 from harmonize_kit.translation.matching import Drawn, Matching
+from harmonize_kit.translation.parts import Part, patch_part, slice_part
 from harmonize_kit.translation.store import INSIDE, LESION
 
 # Separates the draws of crops from those of slices.
 CROPS = 7_919
 Pair = tuple[Batch, Batch]
-Arrays = tuple[NDArray[np.float32], NDArray[np.float32]]
+AVERAGE = {2: nn.functional.avg_pool2d, 3: nn.functional.avg_pool3d}
+LARGEST = {2: nn.functional.max_pool2d, 3: nn.functional.max_pool3d}
+
+
+@dataclass(frozen=True)
+class _Read:
+    """Parts as they were read: as small as they are stored, since they travel to the device.
+
+    ``along`` are their places along z, y and x, shape (n, length) each.
+    """
+
+    images: Tensor
+    regions: Tensor
+    along: tuple[Tensor, ...]
 
 
 class BatchLoader:
@@ -36,6 +51,10 @@ class BatchLoader:
     rank, world : int
         Which of how many processes this is: together they train on one batch ``world`` times as
         large, drawn as a whole.
+    places : bool
+        Whether to tell where in the head voxels lie.
+    dimensions : {2, 3}
+        Slices, or patches of ``config.crop`` voxels a side.
     """
 
     def __init__(
@@ -46,15 +65,20 @@ class BatchLoader:
         device: torch.device,
         rank: int = 0,
         world: int = 1,
+        *,
+        places: bool = False,
+        dimensions: int = 2,
     ) -> None:
         self.matching = matching
         self.config = config
         self.neighbours = neighbours
         self.device = device
+        self.places = places
+        self.dimensions = dimensions
         self.own = slice(rank * config.batch, (rank + 1) * config.batch)
         self.total = world * config.batch
         self._pool = ThreadPoolExecutor(1)
-        self._ahead: dict[tuple[str, int, int], Future[tuple[Arrays, Arrays]]] = {}
+        self._ahead: dict[tuple[str, int, int], Future[tuple[_Read, _Read]]] = {}
 
     def __enter__(self) -> Self:
         return self
@@ -80,67 +104,55 @@ class BatchLoader:
         shrink = self.config.shrink_at(step)
         return self._on_device(theirs, shrink), self._on_device(ours, shrink)
 
-    def _read(self, site: str, step: int, part: int) -> tuple[Arrays, Arrays]:
+    def _read(self, site: str, step: int, part: int) -> tuple[_Read, _Read]:
         theirs, ours = self.matching.draw(site, step, part, self.total)
         rng = np.random.default_rng([self.config.seed, CROPS, step, part])
-        return self._slices(theirs, rng), self._slices(ours, rng)
+        return self._parts(theirs, rng), self._parts(ours, rng)
 
-    def _slices(self, drawn: Drawn, rng: np.random.Generator) -> Arrays:
-        images: list[NDArray[np.float16]] = []
-        regions: list[NDArray[np.uint8]] = []
-        crop = self.config.crop
+    def _parts(self, drawn: Drawn, rng: np.random.Generator) -> _Read:
+        store, crop = self.matching.store, self.config.crop
+        parts: list[Part] = []
         for place, (case, number) in enumerate(drawn):
             # Chance is drawn for the whole batch, whichever part of it is this process's.
-            where, mirrored = rng.random(2), bool(rng.random() < 0.5)
+            where, mirrored = rng.random(2), bool(rng.random() < 0.5) and self.config.flip
             if place not in range(self.own.start, self.own.stop):
                 continue
-            region = self.matching.store.masks[case.first + number]
-            image = self.matching.store.seen(case, number, self.neighbours)
-            if crop is not None:
-                rows, columns = crop_in(region >= INSIDE, crop, where)
-                image, region = image[:, rows, columns], region[rows, columns]
-            if mirrored and self.config.flip:
-                image, region = image[..., ::-1], region[..., ::-1]
-            images.append(image)
-            regions.append(region)
-        return np.stack(images).astype(np.float32), np.stack(regions)[:, None].astype(np.float32)
+            if self.dimensions == 3 and crop is not None:
+                parts.append(patch_part(store, case, number, crop, where, mirrored=mirrored))
+            else:
+                parts.append(slice_part(store, case, number, crop, where, mirrored=mirrored))
+        read = [
+            part.read(store, None if self.dimensions == 3 else self.neighbours) for part in parts
+        ]
+        images, regions = (self._stacked(arrays) for arrays in zip(*read, strict=True))
+        along = zip(*(part.places() for part in parts), strict=True) if self.places else ()
+        return _Read(images, regions, tuple(self._stacked(arrays) for arrays in along))
 
-    def _on_device(self, arrays: Arrays, shrink: int) -> Batch:
-        image, region = (self._move(array) for array in arrays)
+    def _stacked(self, arrays: Sequence[NDArray[Any]]) -> Tensor:
+        tensor = torch.from_numpy(np.stack(arrays))  # pyright: ignore[reportUnknownMemberType]
+        return tensor.pin_memory() if self.device.type == "cuda" else tensor
+
+    def _on_device(self, read: _Read, shrink: int) -> Batch:
+        images, regions, *along = (
+            tensor.to(self.device, non_blocking=True)
+            for tensor in (read.images, read.regions, *read.along)
+        )
+        images = images.float()
+        places = _grid(along, self.dimensions) if along else None
         if shrink > 1:
-            image = nn.functional.avg_pool2d(image, shrink)
-            region = nn.functional.max_pool2d(region, shrink)
-        lesion = region >= LESION
-        return Batch(image, region >= INSIDE, lesion)
-
-    def _move(self, array: NDArray[np.float32]) -> Tensor:
-        tensor = torch.from_numpy(array)  # pyright: ignore[reportUnknownMemberType]
-        if self.device.type == "cuda":
-            tensor = tensor.pin_memory()
-        return tensor.to(self.device, non_blocking=True)
+            average = AVERAGE[self.dimensions]
+            images = average(images, shrink)
+            regions = LARGEST[self.dimensions](regions.float(), shrink)
+            places = None if places is None else average(places, shrink)
+        return Batch(images, regions >= INSIDE, regions >= LESION, places)
 
 
-def crop_in(
-    inside: NDArray[np.bool_], size: int, where: Sequence[float] | NDArray[np.float64]
-) -> tuple[slice, slice]:
-    """Return the rows and columns of a square crop that shows the head.
-
-    Its centre lies within the head's bounding box, at the fractions ``where``, as far as the image
-    allows.
-
-    Parameters
-    ----------
-    inside : ndarray of bool, shape (y, x)
-    size : int
-        Voxels a side, no more than the image has.
-    where : two numbers in 0 to 1
-    """
-    cut: list[slice] = []
-    for axis in (0, 1):
-        length = inside.shape[axis]
-        found = np.flatnonzero(inside.any(axis=1 - axis))
-        low, high = (int(found[0]), int(found[-1])) if len(found) else (0, length - 1)
-        centre = low + where[axis] * (high - low)
-        start = int(np.clip(round(centre - size / 2), 0, length - size))
-        cut.append(slice(start, start + size))
-    return cut[0], cut[1]
+def _grid(along: Sequence[Tensor], dimensions: int) -> Tensor:
+    """Return places, shape (n, 3, ...), of those along each axis."""
+    shape = [len(along[0]), *(line.shape[1] for line in along)]
+    lines = [
+        line.reshape([shape[0], *(-1 if other == axis else 1 for other in range(3))])
+        for axis, line in enumerate(along)
+    ]
+    grid = torch.stack([line.expand(shape) for line in lines], dim=1)
+    return grid if dimensions == 3 else grid[:, :, 0]

@@ -27,11 +27,14 @@ class Batch:
         Of the middle slice.
     lesion : Tensor of bool, shape (n, 1, ...), optional
         Of the middle slice, where the cohort tells.
+    places : Tensor, shape (n, 3, ...), optional
+        Of the middle slice's voxels in the head (:mod:`.places`), where a network asks for them.
     """
 
     images: Tensor
     mask: Tensor
     lesion: Tensor | None = None
+    places: Tensor | None = None
 
 
 class CycleGAN(nn.Module):
@@ -77,6 +80,9 @@ class CycleGAN(nn.Module):
         self.others = tuple(sorted(set(sites) - {reference}))
         self.slices = 2 * generator.neighbours + 1
         self.channels = generator.channels
+        self.dimensions = generator.dimensions
+        self.told_to_generators = generator.coordinates
+        self.told_to_judges = discriminator.coordinates
         self.forwards = make_generator(generator, allowed)
         self.backwards = nn.ModuleList(make_generator(generator, allowed) for _ in self.others)
         self.judges = nn.ModuleList(
@@ -91,6 +97,19 @@ class CycleGAN(nn.Module):
         """Return the discriminator of ``site``."""
         return self.judges[0 if site == self.reference else 1 + self.others.index(site)]
 
+    @property
+    def wants_places(self) -> bool:
+        """Whether batches must say where their voxels lie in the head."""
+        return self.told_to_generators or self.told_to_judges
+
+    def make(self, generator: nn.Module, images: Tensor, on: Batch) -> Tensor:
+        """Return what ``generator`` makes of images that lie where those of ``on`` do."""
+        return generator(images, on.mask, *_places(on, self.told_to_generators))
+
+    def judge(self, site: str, images: Tensor, on: Batch) -> tuple[Tensor, list[Tensor]]:
+        """Return verdicts and features of ``images`` that lie where those of ``on`` do."""
+        return self.judge_of(site)(images, on.mask, *_places(on, self.told_to_judges))
+
     def middle(self, images: Tensor) -> Tensor:
         """Return the slices that are changed, shape (n, c, ...), of those that are seen."""
         start = self.slices // 2 * self.channels
@@ -102,6 +121,17 @@ class CycleGAN(nn.Module):
         Its true neighbours were not made; a slice at the end of a volume is seen the same way.
         """
         return made.repeat(1, self.slices, *[1] * (made.ndim - 2))
+
+
+def joined(first: Batch, second: Batch) -> Batch:
+    """Return two batches as one, ``first`` before ``second``; lesions are left out."""
+    places = None
+    if first.places is not None and second.places is not None:
+        places = torch.cat([first.places, second.places])
+    images, mask = (
+        torch.cat(both) for both in ((first.images, second.images), (first.mask, second.mask))
+    )
+    return Batch(images, mask, None, places)
 
 
 @dataclass(frozen=True)
@@ -119,20 +149,35 @@ class Translated:
 def translate(networks: CycleGAN, site: str, x: Batch, r: Batch) -> Translated:
     """Make there, back, and identity, four passes for six images by joining their batches."""
     there, back = networks.forwards, networks.back_to(site)
-    n = len(x.images)
-    both = torch.cat([x.images, r.images]), torch.cat([x.mask, r.mask])
-    made = there(*both)
+    n, both = len(x.images), joined(x, r)
+    made = networks.make(there, both.images, both)
     to_reference, reference_kept = made[:n], made[n:]
-    made = back(torch.cat([both[0][n:], both[0][:n]]), torch.cat([r.mask, x.mask]))
-    to_site, site_kept = made[: len(r.images)], made[len(r.images) :]
+    made = networks.make(back, both.images, both)
+    site_kept, to_site = made[:n], made[n:]
     return Translated(
         to_reference,
         to_site,
-        back(networks.seen_again(to_reference), x.mask),
-        there(networks.seen_again(to_site), r.mask),
+        networks.make(back, networks.seen_again(to_reference), x),
+        networks.make(there, networks.seen_again(to_site), r),
         site_kept,
         reference_kept,
     )
+
+
+def _places(on: Batch, told: bool) -> tuple[Tensor | None, ...]:
+    # A network of the user's own that asks for no places need not know of them.
+    return (on.places,) if told else ()
+
+
+def lay_out(network: nn.Module, dimensions: int, device: torch.device) -> None:
+    """Let the channels of a voxel lie beside each other where convolutions are faster so.
+
+    Those of slices are on processors as well, by about a seventh.
+    """
+    if dimensions == 2:
+        network.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+    elif device.type == "cuda":
+        network.to(memory_format=torch.channels_last_3d)  # pyright: ignore[reportCallIssue]
 
 
 def make_generator(config: GeneratorConfig, allowed: Sequence[str]) -> nn.Module:

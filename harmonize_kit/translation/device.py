@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import resource
 from collections.abc import Sequence
-from typing import Literal
+from typing import Literal, cast
 
 import torch
 from torch import nn
@@ -12,6 +13,8 @@ from harmonize_kit.config.translation import DiscriminatorConfig, GeneratorConfi
 from harmonize_kit.errors import DependencyError
 from harmonize_kit.translation.apply import largest_batch
 from harmonize_kit.translation.cyclegan import CycleGAN
+from harmonize_kit.translation.places import PLACES
+from harmonize_kit.translation.precision import Precision
 
 Device = Literal["auto", "cpu", "cuda"]
 BATCH_ON_CPU = 8
@@ -34,10 +37,27 @@ def choose_device(name: Device) -> torch.device:
     return torch.device("cuda" if there and name != "cpu" else "cpu")
 
 
+def precision_on(device: torch.device, trained: object) -> Precision:
+    """Return in how many bits a network works that was trained in ``trained`` bits.
+
+    As it was trained on a GPU; a processor, to which fewer bits are no help, computes in 32.
+    """
+    found = {"bf16": "bf16", "fp16": "fp16"}.get(str(trained), "fp32")
+    return cast(Precision, found) if device.type == "cuda" else "fp32"
+
+
 def describe_device(device: torch.device) -> dict[str, str]:
     """Return what the last bits of a result depend on: the device, its name, and torch."""
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else "processor"
     return {"device": device.type, "device_name": name, "torch": torch.__version__}
+
+
+def peak_memory(device: torch.device) -> int:
+    """Return the most bytes this process has held so far: of the GPU, or else of the machine."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device)
+    # Linux tells kibibytes.
+    return 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 
 def count_threads() -> int:
@@ -73,21 +93,22 @@ def is_finite(network: nn.Module) -> bool:
 
 
 def fitting_batch(
-    generator: nn.Module, config: GeneratorConfig, size: tuple[int, int], device: torch.device
+    generator: nn.Module, config: GeneratorConfig, size: tuple[int, ...], device: torch.device
 ) -> int:
-    """Return how many slices of ``size`` (y, x) the memory of ``device`` takes at once.
+    """Return how many slices of ``size`` (y, x), or patches, the memory of ``device`` takes.
 
-    On a processor a few suffice to keep it busy.
+    On a processor a few slices, or one patch, suffice to keep it busy.
     """
     if device.type == "cpu":
-        return BATCH_ON_CPU
+        return BATCH_ON_CPU if len(size) == 2 else 1
     channels = config.channels * (2 * config.neighbours + 1)
     # As they are padded: up to 16 voxels, and to what can be halved twice.
-    y, x = (max(16, -(-length // 4) * 4) for length in size)
+    padded = [max(16, -(-length // 4) * 4) for length in size]
 
     def run(batch: int) -> None:
         with torch.inference_mode():
-            mask = torch.ones(batch, 1, y, x, dtype=torch.bool, device=device)
-            generator(torch.zeros(batch, channels, y, x, device=device), mask)
+            mask = torch.ones(batch, 1, *padded, dtype=torch.bool, device=device)
+            places = [torch.zeros(batch, PLACES, *padded, device=device)] * config.coordinates
+            generator(torch.zeros(batch, channels, *padded, device=device), mask, *places)
 
     return largest_batch(run)

@@ -9,7 +9,8 @@ from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
 from harmonize_kit.config.translation import DiscriminatorConfig
-from harmonize_kit.translation.layers import CONVOLUTION, INSTANCE_NORM, with_coordinates
+from harmonize_kit.translation.layers import CONVOLUTION, INSTANCE_NORM, with_places
+from harmonize_kit.translation.places import PLACES
 
 WIDEST = 8
 KERNEL = 4
@@ -31,7 +32,7 @@ class PatchDiscriminator(nn.Module):
         super().__init__()
         self.config = config
         n, f = config.dimensions, config.features
-        inputs = config.channels + config.sees_mask + n * config.coordinates
+        inputs = config.channels + config.sees_mask + PLACES * config.coordinates
         widths = [inputs, *(f * min(2**level, WIDEST) for level in range(config.layers + 1))]
         self.stages = nn.ModuleList()
         for level, (few, many) in enumerate(pairwise(widths)):
@@ -46,17 +47,24 @@ class PatchDiscriminator(nn.Module):
         made = CONVOLUTION[self.config.dimensions](inputs, outputs, KERNEL, stride, padding=1)
         return spectral_norm(made) if self.config.spectral_norm else made
 
-    def forward(self, x: Tensor, mask: Tensor | None = None) -> tuple[Tensor, list[Tensor]]:
+    def forward(
+        self, x: Tensor, mask: Tensor | None = None, places: Tensor | None = None
+    ) -> tuple[Tensor, list[Tensor]]:
         """Return verdicts, shape (n, 1, ...), and the features of every stage.
 
-        ``x`` has shape (n, c, ...), ``mask`` (n, 1, ...); the mask is used where the configuration
-        says that it is seen.
+        ``x`` has shape (n, c, ...), ``mask`` (n, 1, ...), ``places`` (n, 3, ...); mask and places
+        are used where the configuration says that they are seen.
+
+        Raises
+        ------
+        ConfigError
+            If places are wanted and not told.
         """
         if self.config.sees_mask:
             seen = torch.ones_like(x[:, :1]) if mask is None else mask.to(x.dtype)
             x = torch.cat([x, seen], dim=1)
         if self.config.coordinates:
-            x = with_coordinates(x)
+            x = with_places(x, places)
         features: list[Tensor] = []
         for stage in self.stages:
             x = stage(x)

@@ -18,8 +18,9 @@ from harmonize_kit.translation.layers import (
     CONVOLUTION,
     DOWNSAMPLINGS,
     reflected,
-    with_coordinates,
+    with_places,
 )
+from harmonize_kit.translation.places import PLACES
 from harmonize_kit.translation.resnet import ResNet
 from harmonize_kit.translation.unet import UNet
 
@@ -44,7 +45,7 @@ class Generator(nn.Module):
         super().__init__()
         self.config = config
         seen = config.channels * (2 * config.neighbours + 1)
-        inputs = seen + config.dimensions * config.coordinates
+        inputs = seen + PLACES * config.coordinates
         make = ResNet if config.architecture == "resnet" else UNet
         self.body = make(config, inputs)
         self.last = reflected(config.dimensions, config.features, config.channels, self.body.kernel)
@@ -58,20 +59,25 @@ class Generator(nn.Module):
                     nn.init.zeros_(cast(Tensor, layer.weight))
                     nn.init.zeros_(cast(Tensor, layer.bias))
 
-    def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
+    def forward(
+        self, x: Tensor, mask: Tensor | None = None, places: Tensor | None = None
+    ) -> Tensor:
         """Return images of shape (n, c, ...) for ``x`` of shape (n, k, ...).
 
         ``mask``, shape (n, 1, ...), is true where an image may change; None is everywhere.
+        ``places``, shape (n, 3, ...), see :mod:`.places`, are for a network whose configuration
+        says ``coordinates``.
 
         Raises
         ------
         ConfigError
-            If ``x`` has another number of channels, or sizes the network cannot halve twice.
+            If ``x`` has another number of channels, or sizes the network cannot halve twice, or
+            places are wanted and not told.
         """
         c, centre = self.config.channels, self.config.neighbours
         self._check(x)
         own = x[:, centre * c : (centre + 1) * c]
-        fine, coarse = self.body(with_coordinates(x) if self.config.coordinates else x)
+        fine, coarse = self.body(with_places(x, places) if self.config.coordinates else x)
         made = self.last(fine)
         if self.config.head == "direct":
             made = torch.tanh(made)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import torch
 from torch import Tensor, nn
+
+from harmonize_kit.errors import ConfigError
+from harmonize_kit.translation.places import PLACES
 
 CONVOLUTION = {2: nn.Conv2d, 3: nn.Conv3d}
 TRANSPOSED = {2: nn.ConvTranspose2d, 3: nn.ConvTranspose3d}
@@ -68,9 +69,19 @@ class SelfAttention(nn.Module):
         return x + self.share * seen.transpose(1, 2).reshape(x.shape)
 
 
-def with_coordinates(x: Tensor) -> Tensor:
-    """Return ``x``, shape (n, c, ...), with each voxel's position in -1 to 1 as channels."""
-    spatial: Sequence[int] = x.shape[2:]
-    axes = [torch.linspace(-1, 1, size, device=x.device, dtype=x.dtype) for size in spatial]
-    grid = torch.stack(torch.meshgrid(*axes, indexing="ij"))
-    return torch.cat([x, grid.expand(len(x), *grid.shape)], dim=1)
+def with_places(x: Tensor, places: Tensor | None) -> Tensor:
+    """Return ``x``, shape (n, c, ...), with the places of its voxels, (n, 3, ...), as channels.
+
+    Raises
+    ------
+    ConfigError
+        If the places were not told, or are those of another grid.
+    """
+    expected = (len(x), PLACES, *x.shape[2:])
+    if places is None or places.shape != expected:
+        raise ConfigError(
+            f"expected the places of all voxels, shape {expected}, since the network's "
+            f"configuration says coordinates: true, got "
+            f"{'none' if places is None else tuple(places.shape)}"
+        )
+    return torch.cat([x, places.to(x.dtype)], dim=1)

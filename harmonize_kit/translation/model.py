@@ -23,7 +23,7 @@ from harmonize_kit.config.translation import GeneratorConfig
 from harmonize_kit.core.digest import digest_value
 from harmonize_kit.errors import ConfigError, IntegrityError, UnseenSiteError
 from harmonize_kit.storage.whole import whole_file, write_text
-from harmonize_kit.translation.cyclegan import make_generator
+from harmonize_kit.translation.cyclegan import lay_out, make_generator
 from harmonize_kit.translation.trainer import Trainer
 
 SCHEMA = "harmonize-kit/translator"
@@ -183,6 +183,8 @@ def load_translator(
             own = {n.removeprefix(f"{place}."): w for n, w in tensors.items() if _is_at(n, place)}
             network.load_state_dict(own)
             network.to(device or "cpu").train(False).requires_grad_(False)
+            if device is not None and device.type == "cuda":
+                lay_out(network, config.dimensions, device)
     except (SafetensorError, RuntimeError) as error:
         raise IntegrityError(
             f"{folder}: {WEIGHTS} does not fit the networks of {DOCUMENT} ({error}); train anew"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -19,7 +20,7 @@ from harmonize_kit.translation.cyclegan import Batch, CycleGAN, Translated
 from harmonize_kit.translation.replay import ReplayBuffer
 
 Losses = dict[str, Tensor]
-Exchange = Callable[[str, Tensor, Tensor], tuple[Tensor, Tensor]]
+Exchange = Callable[[str, Batch], Batch]
 
 
 def generator_losses(
@@ -30,15 +31,14 @@ def generator_losses(
     losses: Losses = {}
     adversarial: list[Tensor] = []
     matching: list[Tensor] = []
-    for name, fake, fake_mask, real, real_mask in (
-        (networks.reference, made.to_reference, x.mask, own_r, r.mask),
-        (site, made.to_site, r.mask, own_x, x.mask),
+    compared = config.adversarial == "relativistic" or config.feature_matching > 0
+    for name, fake, on, real, real_on in (
+        (networks.reference, made.to_reference, x, own_r, r),
+        (site, made.to_site, r, own_x, x),
     ):
-        judge = networks.judge_of(name)
-        verdict, features = judge(fake, fake_mask)
-        compared = config.adversarial == "relativistic" or config.feature_matching > 0
+        verdict, features = networks.judge(name, fake, on)
         with torch.no_grad():
-            told = judge(real, real_mask) if compared else None
+            told = networks.judge(name, real, real_on) if compared else None
         adversarial.append(
             generator_loss(None if told is None else told[0], verdict, config.adversarial)
         )
@@ -84,21 +84,21 @@ def discriminator_losses(
 ) -> Losses:
     """Return what both discriminators minimise, by name.
 
-    ``shown(site, fake, mask)`` exchanges made images for earlier ones; ``penalise`` adds the
-    gradient penalty, weighing as much more as it is rare.
+    ``shown(site, made)`` exchanges made images for earlier ones; ``penalise`` adds the gradient
+    penalty, weighing as much more as it is rare.
     """
     judged: list[Tensor] = []
     penalties: list[Tensor] = []
-    for name, fake, fake_mask, real, real_mask in (
-        (networks.reference, made.to_reference, x.mask, networks.middle(r.images), r.mask),
-        (site, made.to_site, r.mask, networks.middle(x.images), x.mask),
+    for name, fake, on, ours in (
+        (networks.reference, made.to_reference, x, r),
+        (site, made.to_site, r, x),
     ):
-        judge = networks.judge_of(name)
-        fake, fake_mask = shown(name, fake.detach(), fake_mask)
+        earlier = shown(name, replace(on, images=fake.detach(), lesion=None))
+        real = networks.middle(ours.images)
         if penalise:
             real = real.detach().requires_grad_()
-        of_real, _ = judge(real, real_mask)
-        of_fake, _ = judge(fake, fake_mask)
+        of_real, _ = networks.judge(name, real, ours)
+        of_fake, _ = networks.judge(name, earlier.images, earlier)
         judged.append(discriminator_loss(of_real, of_fake, config.adversarial))
         if penalise:
             penalties.append(gradient_penalty(real, of_real))
@@ -108,13 +108,14 @@ def discriminator_losses(
     return losses
 
 
-def exchange_of(
-    buffers: dict[str, ReplayBuffer],
-) -> Exchange:
-    """Return the exchange of made images, with their masks, for earlier ones of the same site."""
+def exchange_of(buffers: dict[str, ReplayBuffer]) -> Exchange:
+    """Return the exchange of made images, with masks and places, for earlier ones of the site."""
 
-    def shown(site: str, fake: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
-        both = buffers[site].exchange(torch.cat([fake, mask.to(fake.dtype)], dim=1))
-        return both[:, :-1], both[:, -1:] > 0.5
+    def shown(site: str, made: Batch) -> Batch:
+        parts = [made.images, made.mask, *([] if made.places is None else [made.places])]
+        kept = buffers[site].exchange(torch.cat([p.to(made.images.dtype) for p in parts], dim=1))
+        c = made.images.shape[1]
+        places = None if made.places is None else kept[:, c + 1 :]
+        return Batch(kept[:, :c], kept[:, c : c + 1] > 0.5, None, places)
 
     return shown

@@ -8,8 +8,8 @@ add or erase anything. What a network does must be better than this.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -106,29 +106,73 @@ def fit_site_curve(
         If images lie on several grids and a field was asked for.
     """
     theirs, ours = list(site), list(reference)
-    knots, values = _mean_quantiles(theirs, "the site"), _mean_quantiles(ours, "the reference")
+    curve = mean_curve(
+        [image_quantiles(image, mask) for image, mask in theirs],
+        [image_quantiles(image, mask) for image, mask in ours],
+    )
+    return with_field(curve, theirs, MeanImage.of(ours, "the reference"), width) if field else curve
+
+
+def image_quantiles(image: Image, mask: Mask) -> NDArray[np.float64]:
+    """Return what a curve needs to know of an image (c, z, y, x): its quantiles, shape (c, q)."""
+    return np.quantile(image[:, mask], QUANTILES, axis=1).T.astype(np.float64)
+
+
+def mean_curve(
+    site: Sequence[NDArray[np.float64]], reference: Sequence[NDArray[np.float64]]
+) -> SiteCurve:
+    """Return the curve from the mean quantiles of a site's images to those of the reference's.
+
+    Parameters
+    ----------
+    site, reference : sequence of ndarray, shape (c, q)
+        Of :func:`image_quantiles`.
+
+    Raises
+    ------
+    ConfigError
+        If one of them is empty, or they differ in modalities.
+    """
+    knots, values = _mean_of(site, "the site"), _mean_of(reference, "the reference")
     if knots.shape != values.shape:
         raise ConfigError(f"expected as many modalities, got {len(knots)} and {len(values)}")
-    knots, values = _rising(knots), _rising(values)
-    curve = SiteCurve(knots, values, None)
-    if not field:
-        return curve
-    mapped = ((curve.apply(image, mask), mask) for image, mask in theirs)
+    return SiteCurve(_rising(knots), _rising(values), None)
+
+
+def with_field(
+    curve: SiteCurve, site: Iterable[tuple[Image, Mask]], reference: MeanImage, width: float
+) -> SiteCurve:
+    """Return a curve with the field that is left between its images and those of the reference.
+
+    Parameters
+    ----------
+    curve : SiteCurve
+        Without a field.
+    site : iterable of (image (c, z, y, x), mask (z, y, x))
+    reference : MeanImage
+    width : float
+        Standard deviation of the field's smoothing, in voxels.
+
+    Raises
+    ------
+    GeometryError
+        If images lie on several grids.
+    """
+    mapped = ((curve.apply(image, mask), mask) for image, mask in site)
     mean, shown = MeanImage.of(mapped, "the site").smoothed(width)
-    wanted, seen = MeanImage.of(ours, "the reference").smoothed(width)
+    wanted, seen = reference.smoothed(width)
     if mean.shape != wanted.shape:
         raise GeometryError(f"two sites on two grids, {mean.shape} and {wanted.shape}")
     both = (shown > 0) & (seen > 0)
-    return SiteCurve(knots, values, np.where(both, wanted - mean, 0).astype(np.float32))
+    return replace(curve, field=np.where(both, wanted - mean, 0).astype(np.float32))
 
 
-def _mean_quantiles(images: list[tuple[Image, Mask]], name: str) -> NDArray[np.float64]:
-    if not images:
+def _mean_of(quantiles: Sequence[NDArray[np.float64]], name: str) -> NDArray[np.float64]:
+    if not len(quantiles):
         raise ConfigError(f"{name} has no image to fit a curve on")
-    found = [np.quantile(image[:, mask], QUANTILES, axis=1).T for image, mask in images]
-    if len({len(one) for one in found}) > 1:
+    if len({len(one) for one in quantiles}) > 1:
         raise ConfigError(f"{name}: expected as many modalities in every subject")
-    return np.mean(found, axis=0)
+    return np.mean(quantiles, axis=0)
 
 
 def _rising(points: NDArray[np.float64]) -> NDArray[np.float64]:

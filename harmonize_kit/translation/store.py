@@ -19,8 +19,9 @@ from numpy.typing import NDArray
 
 from harmonize_kit.errors import ConfigError, ImageError, IntegrityError
 from harmonize_kit.storage.whole import whole_folder
+from harmonize_kit.translation.places import Box, head_box
 
-SCHEMA = "harmonize-kit/slices/1"
+SCHEMA = "harmonize-kit/slices/2"
 INSIDE, LESION = 1, 2
 IMAGES, MASKS, DOCUMENT = "images.f16", "masks.u1", "store.json"
 LARGEST = float(np.finfo(np.float16).max)
@@ -51,7 +52,10 @@ class SlicedCase:
 
 @dataclass(frozen=True)
 class StoredCase:
-    """A case of a store: whose slices ``first`` to ``first + count`` are."""
+    """A case of a store: whose slices ``first`` to ``first + count`` are.
+
+    ``box`` is the head's bounding box among its slices, as they are stored (:mod:`.places`).
+    """
 
     id: str
     site: str
@@ -59,6 +63,7 @@ class StoredCase:
     first: int
     count: int
     lesion_voxels: int
+    box: Box
 
 
 @dataclass(frozen=True)
@@ -135,6 +140,7 @@ def write_store(folder: Path, cases: Iterable[SlicedCase], size: tuple[int, int]
                 listed.append({
                     "id": case.id, "site": case.site, "covariates": dict(case.covariates),
                     "first": first, "count": count, "lesion_voxels": lesion,
+                    "box": _box(case.mask, size),
                 })  # fmt: skip
                 first += count
         if not listed:
@@ -167,7 +173,11 @@ def open_store(folder: Path) -> SliceStore:
         if document["schema"] != SCHEMA:
             raise IntegrityError(f"{folder}: expected {SCHEMA}, got {document['schema']}")
         n, c, y, x = document["shape"]
-        cases = tuple(StoredCase(**case) for case in document["cases"])
+        listed: list[dict[str, Any]] = document["cases"]
+        for case in listed:
+            z0, z1, y0, y1, x0, x1 = case["box"]
+            case["box"] = (z0, z1, y0, y1, x0, x1)
+        cases = tuple(StoredCase(**case) for case in listed)
     except (ValueError, KeyError, TypeError) as error:
         raise IntegrityError(f"{folder}: {DOCUMENT} is damaged ({error})") from error
     for name, length in ((IMAGES, 2 * n * c * y * x), (MASKS, n * y * x)):
@@ -194,6 +204,12 @@ def _regions(case: SlicedCase) -> NDArray[np.uint8]:
     if case.lesion is not None:
         regions[case.lesion & case.mask] = LESION
     return regions
+
+
+def _box(mask: NDArray[np.bool_], size: tuple[int, int]) -> Box:
+    z0, z1, y0, y1, x0, x1 = head_box(mask)
+    above, left = ((wanted - got) // 2 for wanted, got in zip(size, mask.shape[1:], strict=True))
+    return z0, z1, y0 + above, y1 + above, x0 + left, x1 + left
 
 
 def _padded(array: NDArray[Any], size: tuple[int, int], case_id: str) -> NDArray[Any]:

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from harmonize_kit.config.translation import ObjectiveConfig, TrainingConfig
 from harmonize_kit.core.digest import digest_value
 from harmonize_kit.errors import ConfigError, IntegrityError
+from harmonize_kit.translation.averaging import RunningMean
 from harmonize_kit.translation.batches import BatchLoader
 from harmonize_kit.translation.checkpoint import (
     checkpoint_path,
@@ -22,23 +22,25 @@ from harmonize_kit.translation.checkpoint import (
     remove_old,
     save_state,
 )
-from harmonize_kit.translation.cyclegan import CycleGAN, Translated, translate
+from harmonize_kit.translation.cyclegan import CycleGAN, Translated, lay_out, translate
 from harmonize_kit.translation.generator import SIZE_MULTIPLE
 from harmonize_kit.translation.matching import match
-from harmonize_kit.translation.metrics_file import cut_back, note_losses
+from harmonize_kit.translation.metrics_file import MetricsFile
 from harmonize_kit.translation.objectives import (
     Losses,
     discriminator_losses,
     exchange_of,
     generator_losses,
 )
+from harmonize_kit.translation.precision import autocast
 from harmonize_kit.translation.processes import average_over_processes, place
 from harmonize_kit.translation.replay import ReplayBuffer
+from harmonize_kit.translation.sample_pictures import draw_samples
 from harmonize_kit.translation.store import SliceStore
+from harmonize_kit.translation.training_log import LogLine, TrainingLog
 from harmonize_kit.translation.warning_signs import WarningSigns
 
 METRICS = "metrics.jsonl"
-AUTOCAST = {"bf16": torch.bfloat16, "fp16": torch.float16}
 logger = logging.getLogger(__name__)
 Progress = Callable[[int, int, dict[str, float]], None]
 
@@ -61,6 +63,8 @@ class Trainer:
     device : torch.device
     progress : callable
         Told step, steps in all and the newest losses.
+    logs : sequence of TrainingLog
+        Told of the losses beside ``metrics.jsonl``.
 
     Notes
     -----
@@ -80,23 +84,21 @@ class Trainer:
     folder: Path
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     progress: Progress = lambda step, steps, losses: None
+    logs: Sequence[TrainingLog] = ()
 
     def __post_init__(self) -> None:
         config = self.config
+        self.step = 0
         self.networks.to(self.device)
-        if self.device.type == "cuda":
-            self.networks.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+        lay_out(self.networks, self.networks.dimensions, self.device)
         self.generators = nn.ModuleList([self.networks.forwards, self.networks.backwards])
-        self.average = AveragedModel(
-            self.generators,
-            multi_avg_fn=get_ema_multi_avg_fn(config.average),  # pyright: ignore[reportUnknownArgumentType]
-        )
+        self.average = RunningMean(self.generators, config.average, lambda: self.step)
         self.optimizers = {
             name: torch.optim.Adam(
                 [{"params": list(network.parameters()), "initial_lr": rate}],
                 rate,
                 config.betas,
-                fused=self.device.type == "cuda",
+                fused=True,
             )
             for name, network, rate in (
                 ("generator", self.generators, config.generator_rate),
@@ -110,7 +112,7 @@ class Trainer:
             for place, site in enumerate((self.networks.reference, *self.networks.others))
         }
         self.signs = WarningSigns()
-        self.step = 0
+        self.logs = (MetricsFile(self.folder / METRICS), *self.logs)
         if config.compile:
             for network in (*self.networks.backwards, *self.networks.judges):
                 network.compile()  # pyright: ignore[reportUnknownMemberType]
@@ -118,27 +120,47 @@ class Trainer:
 
     def train(self, until: int | None = None) -> None:
         """Train to step ``until``, or to the end, from where the last checkpoint stands."""
-        config, sites = self.config, self.networks.others
-        self._check_sizes()
         self.resume()
-        matching = match(self.store, self.networks.reference, config.bandwidth, config.seed)
-        end = config.steps if until is None else until
-        neighbours = self.networks.slices // 2
-        rank, world = place()
-        with BatchLoader(matching, config, neighbours, self.device, rank, world) as loader:
+        end = self.config.steps if until is None else until
+        with self.loader() as loader:
             while self.step < end:
-                step, site = self.step, sites[self.step % len(sites)]
-                losses = self.one_step(loader, site, step)
-                self.step = step + 1
-                if self.step % config.log_every == 0 or self.step == config.steps:
-                    self._note(site, losses)
-                if self.step % config.checkpoint_every == 0 or self.step == config.steps:
-                    self.save()
+                self.advance(loader)
+        self.end_logs()
+
+    def loader(self) -> BatchLoader:
+        """Return what reads the batches of this process.
+
+        Raises
+        ------
+        ConfigError
+            If the networks could not halve the slices, or a case has nobody to be matched with.
+        """
+        self._check_sizes()
+        config, networks = self.config, self.networks
+        matching = match(self.store, networks.reference, config.bandwidth, config.seed)
+        return BatchLoader(
+            matching, config, networks.slices // 2, self.device, *place(),
+            places=networks.wants_places, dimensions=networks.dimensions,
+        )  # fmt: skip
+
+    def advance(self, loader: BatchLoader) -> Losses:
+        """Do the step that comes next, and what is due after it; return its losses."""
+        config, sites = self.config, self.networks.others
+        site = sites[self.step % len(sites)]
+        losses = self.one_step(loader, site, self.step)
+        self.step += 1
+        if self.step % config.log_every == 0 or self.step == config.steps:
+            self._note(site, losses)
+        if self.step % config.checkpoint_every == 0 or self.step == config.steps:
+            self.save()
+        return losses
 
     def _check_sizes(self) -> None:
         """Refuse, before the first step, what the networks could not halve or cannot be cropped."""
         y, x = self.store.images.shape[-2:]
         crop = self.config.crop
+        if crop is None and self.networks.dimensions == 3:
+            raise ConfigError("networks of patches need to know their size; set training.crop")
         if crop is not None and crop > min(y, x):
             raise ConfigError(f"a crop of {crop} voxels does not fit into slices of {y} x {x}")
         multiple = SIZE_MULTIPLE * max(phase.shrink for phase in self.config.phases)
@@ -208,8 +230,7 @@ class Trainer:
         return norm
 
     def _autocast(self) -> torch.autocast:
-        kind = AUTOCAST.get(self.config.precision)
-        return torch.autocast(self.device.type, kind, enabled=kind is not None)
+        return autocast(self.config.precision, self.device)
 
     def _rate_at(self, step: int) -> float:
         """Return the share of the learning rate at a step: whole, then falling to zero."""
@@ -218,21 +239,28 @@ class Trainer:
 
     def _note(self, site: str, losses: Losses) -> None:
         """Append the newest losses to the metrics: the one place that waits for a GPU."""
+        average_over_processes(list(losses.values()))
         values = {name: float(value) for name, value in losses.items()}
         warnings = self.signs.read(self.step, values)
-        for warning in warnings:
-            logger.warning("step %d: %s", self.step, warning)
         if place()[0] == 0:
-            note_losses(self.folder / METRICS, self.step, site, values, warnings)
+            for warning in warnings:
+                logger.warning("step %d: %s", self.step, warning)
+            for log in self.logs:
+                log.note(LogLine(self.step, site, values, tuple(warnings)))
         self.progress(self.step, self.config.steps, values)
 
     def save(self) -> None:
-        """Write a checkpoint, and remove older ones."""
+        """Write a checkpoint, remove older ones, and draw samples of what it makes."""
         if place()[0] != 0:
             return
         folder = self.folder / "checkpoints"
         save_state(checkpoint_path(folder, self.step), self._state())
         remove_old(folder, self.config.keep)
+        if self.config.samples and self.networks.dimensions == 2:
+            path = self.folder / "samples" / f"step_{self.step:06d}.png"
+            # The mean is never trained, so that nothing minds its being set to be used.
+            means = cast(nn.ModuleList, self.average.module)
+            draw_samples(path, self.networks, means, self.store, self.config.samples)
 
     def _state(self) -> dict[str, Any]:
         return {
@@ -256,7 +284,7 @@ class Trainer:
         """
         state = load_latest(self.folder / "checkpoints")
         if state is None:
-            cut_back(self.folder / METRICS, 0)
+            self._begin_logs()
             return
         if state["made_by"] != self._made_by():
             raise IntegrityError(
@@ -272,11 +300,22 @@ class Trainer:
         for site, buffer in self.buffers.items():
             buffer.load_state_dict(state["buffers"][site])
         self.signs.load_state_dict(state["signs"])
-        cut_back(self.folder / METRICS, self.step)
+        self._begin_logs()
+
+    def end_logs(self) -> None:
+        """Tell the logs that there is nothing more to come."""
+        if place()[0] == 0:
+            for log in self.logs:
+                log.end()
+
+    def _begin_logs(self) -> None:
+        if place()[0] == 0:
+            for log in self.logs:
+                log.begin(self.step)
 
     def _made_by(self) -> str:
         return digest_value({
-            "training": self.config.model_dump(mode="json"),
+            "training": self.config.model_dump(mode="json", exclude={"samples"}),
             "objective": self.objective.model_dump(mode="json"),
             "networks": [[name, list(w.shape)] for name, w in self.networks.state_dict().items()],
             "sites": [self.networks.reference, *self.networks.others],

@@ -72,7 +72,9 @@ def test_without_torch_it_says_what_to_install(
     monkeypatch.setitem(sys.modules, "torch", None)
     assert call("train", "c.csv", "-o", tmp_path / "m", "--site", "s", "--reference", "A") == 6
     assert "pip install 'harmonize-kit[image]'" in capfd.readouterr().err
-    assert call("apply", "model", "c.csv", "-o", tmp_path / "m") == 6
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model/model.json").write_text('{"schema": "harmonize-kit/translator"}')
+    assert call("apply", tmp_path / "model", "c.csv", "-o", tmp_path / "m") == 6
 
 
 def test_help_loads_no_torch() -> None:

@@ -98,6 +98,7 @@ def test_images_come_back_on_their_grids_with_the_background_untouched(tmp_path:
             changed = np.mean(a[inside] != b[inside])
             assert changed == 0 if number == 0 else changed > 0.99
     assert [case.columns["translated_to"] for case in made] == ["", "A", "A"]
+    assert [case.columns["translated_by"] for case in made] == ["", "cyclegan", "cyclegan"]
     assert [case.columns["age"] for case in made] == ["40", "41", "42"]
     assert set(pd.read_csv(tmp_path / "out" / "guards.csv", dtype=str)["id"]) == {"001", "002"}
     record = json.loads((tmp_path / "out" / "run.json").read_text())

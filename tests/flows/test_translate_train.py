@@ -170,10 +170,6 @@ def test_what_cannot_be_trained_on_is_refused_at_once(tmp_path: Path) -> None:
     assert "there are 1 modalities" in refusal(
         table, ConfigError, generator={**TINY["generator"], "channels": 4}
     )
-    assert "training.crop: null, or coordinates: false" in refusal(
-        table, ConfigError, generator={**TINY["generator"], "coordinates": True},
-        training={"crop": 16},
-    )  # fmt: skip
     told = refusal(
         table, ConfigError, generator={"architecture": "custom", "custom": "json.tool:X"}
     )
@@ -251,7 +247,7 @@ def test_presets_are_whole(name: str) -> None:
     config = load_config(name, "translate", TranslationConfig).with_channels(4)
     assert config.generator.channels == config.discriminator.channels == 4
     assert config.objective.consistency == "squared"
-    assert config.training.steps >= 2000
+    assert config.training.steps >= (600 if name == "cyclegan-phantom" else 2000)
 
 
 def test_torch_is_asked_for_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

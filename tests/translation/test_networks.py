@@ -77,7 +77,8 @@ def test_what_has_learned_nothing_changes_nothing(
     config = GeneratorConfig.model_validate(asked)
     generator = Generator(config)
     image = torch.randn(2, config.channels, *[8] * dimensions)
-    out = generator(image)
+    places = torch.randn(2, 3, *image.shape[2:]) if config.coordinates else None
+    out = generator(image, None, places)
     assert torch.equal(out, image)
     out.square().sum().backward()
     moved = [weight.grad for name, weight in generator.named_parameters() if "last" in name]
@@ -116,10 +117,16 @@ def test_a_discriminator_may_see_mask_and_place() -> None:
     discriminator = PatchDiscriminator(config).eval()
     image = torch.randn(1, 2, 64, 64)
     mask = torch.zeros(1, 1, 64, 64, dtype=torch.bool)
-    without, _ = discriminator(image, mask)
-    with_mask, features = discriminator(image, ~mask)
+    places = torch.randn(1, 3, 64, 64)
+    without, _ = discriminator(image, mask, places)
+    with_mask, features = discriminator(image, ~mask, places)
+    elsewhere, _ = discriminator(image, mask, places + 1)
     assert not torch.equal(without, with_mask)
+    assert not torch.equal(without, elsewhere)
     assert len(features) == 4
+    for wrong in (None, places[:, :2]):
+        with pytest.raises(ConfigError, match=r"shape \(1, 3, 64, 64\).* coordinates: true, got"):
+            discriminator(image, mask, wrong)
 
 
 def test_spectral_norm_bounds_every_layer() -> None:

@@ -3,11 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
-import socket
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -232,50 +227,6 @@ def test_training_learns_the_other_sites_brightness(tmp_path: Path, store_folder
     moved = float((made - image)[mask].mean())
     assert 0.3 < moved < 1.5
     assert torch.equal(made[~mask], image[~mask])
-
-
-SCRIPT = """
-import sys
-from pathlib import Path
-import torch
-torch.set_num_threads(1)
-from torch import distributed
-from test_training import ObjectiveConfig, save_state, trainer, weights
-distributed.init_process_group("gloo")
-folder, store = Path(sys.argv[1]), Path(sys.argv[2])
-one = trainer(folder, store, batch=1, objective=ObjectiveConfig(r1=0.01, r1_every=2, replay=0))
-one.train(until=2)
-if distributed.get_rank() == 0:
-    save_state(folder / "weights.safetensors", dict(weights(one)))
-distributed.barrier()
-distributed.destroy_process_group()
-"""
-
-
-def test_two_processes_are_one_with_twice_the_batch(tmp_path: Path, store_folder: Path) -> None:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    here = {
-        **os.environ, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "WORLD_SIZE": "2",
-        "PYTHONPATH": f"{Path(__file__).parent}:{Path(__file__).parents[2]}",
-    }  # fmt: skip
-    command = [sys.executable, "-c", SCRIPT, str(tmp_path / "two"), str(store_folder)]
-    both = [
-        subprocess.Popen(command, env={**here, "RANK": str(rank)}, stderr=subprocess.PIPE)
-        for rank in range(2)
-    ]
-    for process in both:
-        _, err = process.communicate(timeout=120)
-        assert process.returncode == 0, err.decode()
-    one = trainer(
-        tmp_path / "one", store_folder, objective=ObjectiveConfig(r1=0.01, r1_every=2, replay=0)
-    )
-    one.train(until=2)
-    theirs = load_state(tmp_path / "two" / "weights.safetensors")
-    for name, weight in weights(one).items():
-        torch.testing.assert_close(weight, theirs[name], rtol=0, atol=1e-5)
-    shutil.rmtree(tmp_path / "two")
 
 
 def test_sizes_that_the_networks_cannot_halve_are_told_first(

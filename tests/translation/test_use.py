@@ -92,8 +92,9 @@ def test_what_does_not_fit_is_told() -> None:
     images, mask = volume((6, 20, 24))
     with pytest.raises(ConfigError, match="expected 2 modalities, got 1"):
         apply_generator(generator, generator.config, images[:1], mask)
-    with pytest.raises(ConfigError, match="generator of slices"):
-        apply_generator(generator, GeneratorConfig(dimensions=3), images, mask)
+    patches = GeneratorConfig(channels=2, dimensions=3)
+    with pytest.raises(ConfigError, match="patches, which have no planes"):
+        apply_generator(generator, patches, images, mask, planes=True)
 
 
 def test_the_batch_is_what_memory_allows() -> None:
