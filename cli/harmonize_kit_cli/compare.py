@@ -7,7 +7,14 @@ from pathlib import Path
 import click
 
 from harmonize_kit_cli.console import Console, Outcome, command_options
-from harmonize_kit_cli.judge_options import judge_options, say_site_prediction
+from harmonize_kit_cli.judge_options import (
+    image_cohorts,
+    image_options,
+    judge_options,
+    named_paths,
+    rating_files,
+    say_site_prediction,
+)
 from harmonize_kit_cli.table_options import columns_of, table_options
 
 
@@ -17,6 +24,11 @@ from harmonize_kit_cli.table_options import columns_of, table_options
 @click.option(
     "--methods", default="raw,combat", show_default=True, metavar="NAMES",
     help="Out of raw, combat, combat-gam, covbat, longitudinal, nested, neuroharmonize.",
+)  # fmt: skip
+@click.option(
+    "--with", "others", multiple=True, metavar="NAME=TABLE",
+    help="Features made beforehand, such as of translated images: judged as NAME and, under each "
+    "method, as NAME+METHOD (repeatable).",
 )  # fmt: skip
 @click.option(
     "--preserve",
@@ -33,6 +45,7 @@ from harmonize_kit_cli.table_options import columns_of, table_options
     help="Batch variable beside the site (nested); repeatable.",
 )  # fmt: skip
 @click.option("--title", default="Comparison of harmonization methods", show_default=True)
+@image_options
 @table_options
 @command_options
 def compare(
@@ -47,13 +60,19 @@ def compare(
     permutations: int,
     bootstraps: int,
     show_ids: bool,
+    split: str | None,
     seed: int,
     methods: str,
+    others: tuple[str, ...],
     preserve: str | None,
     categorical: str | None,
     smooth: str | None,
     batch: tuple[str, ...],
     title: str,
+    images: tuple[str, ...],
+    true_images: Path | None,
+    ratings: tuple[Path, ...],
+    key: Path | None,
     covariates: Path | None,
     features: tuple[str, ...],
     not_features: str | None,
@@ -67,6 +86,10 @@ def compare(
     A site with fewer subjects than folds cannot be in every training set; it stays in the scores
     of the whole table, is left out of the held-out ones, and is named in the report.
 
+    --with puts other features of the same cases beside it, such as of images that 'translate apply'
+    made. Only cases and features that all tables have are judged, and none that column 'split' of
+    such a table calls train.
+
     \b
     Examples:
       harmonize-kit compare features.csv -o compared --site scanner --methods raw,combat,covbat
@@ -74,11 +97,16 @@ def compare(
           --methods raw,combat,combat-gam,covbat --smooth age
       harmonize-kit compare visits.csv -o compared --site site --subject person \\
           --methods raw,combat,longitudinal
+      harmonize-kit compare raw/features.csv -o compared --site scanner --methods raw,combat \\
+          --with cyclegan=gan/features.csv --with template=template/features.csv
+      harmonize-kit compare raw/features.csv -o compared --site scanner \\
+          --with cyclegan=gan/features.csv --images raw=heads/cohort.csv \\
+          --images cyclegan=translated/cohort.csv
     """
     from harmonize_kit.config.compare import CompareConfig
     from harmonize_kit.errors import ConfigError
     from harmonize_kit.flows.compare import compare_methods
-    from harmonize_kit.flows.methods import MethodChoices, check_methods
+    from harmonize_kit.flows.methods import RAW, MethodChoices, check_methods
     from harmonize_kit.flows.tables import TableInput
 
     kept = columns_of(biology)
@@ -95,10 +123,16 @@ def compare(
     except ConfigError as error:
         raise click.UsageError(str(error)) from error
     config = CompareConfig(folds=folds, permutations=permutations, bootstraps=bootstraps, seed=seed)
-    source = TableInput(table, covariates, features, id_column, columns_of(not_features))
+    beside = _beside(others, names)
+    sources = {
+        name: TableInput(path, covariates, features, id_column, columns_of(not_features))
+        for name, path in {RAW: table, **beside}.items()
+    }
+    pictured = image_cohorts(images, list(sources), true_images)
     card, page = compare_methods(
-        source, output, names, choices, biology=kept, outcome=outcome, config=config, title=title,
-        show_ids=show_ids,
+        sources.pop(RAW), output, names, choices, biology=kept, outcome=outcome, config=config,
+        title=title, show_ids=show_ids, others=sources, split=columns_of(split), images=pictured,
+        ratings=rating_files(ratings, key),
     )  # fmt: skip
     say_site_prediction(console, card)
     console.say(f"Report: {page}")
@@ -110,3 +144,15 @@ def compare(
             "scores": card.to_records(),
         }
     )
+
+
+def _beside(texts: tuple[str, ...], methods: tuple[str, ...]) -> dict[str, Path]:
+    """Return the other tables, whose names must not be those of methods."""
+    found = named_paths(texts, "cyclegan=features.csv")
+    for name in found:
+        if name in methods or "+" in name:
+            raise click.UsageError(
+                f"--with {name}: expected a name that is no method and holds no '+', such as "
+                "cyclegan"
+            )
+    return found

@@ -23,6 +23,7 @@ from harmonize_kit_cli.fit import fit
 from harmonize_kit_cli.import_model import import_model
 from harmonize_kit_cli.inspect import inspect
 from harmonize_kit_cli.preprocess import preprocess
+from harmonize_kit_cli.reader_study import reader_study
 from harmonize_kit_cli.report import report
 from harmonize_kit_cli.robustness import robustness
 from harmonize_kit_cli.split import split
@@ -59,7 +60,7 @@ def cli() -> None:
 
 for command in (
     demo, preprocess, split, extract, robustness, fit, apply, adapt, import_model, federate, report,
-    compare, translate, inspect, validate, doctor,
+    compare, reader_study, translate, inspect, validate, doctor,
 ):  # fmt: skip
     cli.add_command(command)
 

@@ -24,6 +24,7 @@ def compare_images(
     subjects: Mapping[str, str] | None = None,
     target: str = "image",
     config: CompareConfig | None = None,
+    regions: Mapping[str, Flags] | None = None,
 ) -> Scorecard:
     """Judge harmonized images against the truth where it exists, else say how far they changed.
 
@@ -47,6 +48,10 @@ def compare_images(
         What was imaged: the modality.
     config : CompareConfig, optional
         Its bootstraps and seed.
+    regions : mapping of str to ndarray of bool, shape (z, y, x), optional
+        By case id: the voxels that are judged, such as the brain. Without, all that are brighter
+        than the darkest, which is right only where the background is the darkest: normalised
+        images need regions.
 
     Returns
     -------
@@ -82,7 +87,8 @@ def compare_images(
         aim = None if truth is None else _on_grid(_image(truth, case, "truth"), before, case)
         for name in judged:
             after = before if name == names[0] else _image(candidates[name], case, name)
-            found = _measure(case, before, _on_grid(after, before, case), aim)
+            inside = None if regions is None else regions[case]
+            found = _measure(case, before, _on_grid(after, before, case), aim, inside)
             measured[name].append(((subjects or {}).get(case, case), found))
     scores: list[Score] = []
     for name in judged:
@@ -98,11 +104,13 @@ def foreground(image: NDArray[np.float64]) -> Flags:
     return np.asarray(image > image.min())
 
 
-def _measure(case: str, before: Volume, after: Volume, truth: Volume | None) -> dict[str, float]:
+def _measure(
+    case: str, before: Volume, after: Volume, truth: Volume | None, inside: Flags | None
+) -> dict[str, float]:
     first = before.as_float()
     lesion = None if before.mask is None or not before.mask.any() else before.mask > 0
     aim = None if truth is None else truth.as_float()
-    inside = foreground(first if aim is None else aim)
+    inside = foreground(first if aim is None else aim) if inside is None else inside
     return measure_case(ImageCase(case, first, after.as_float(), inside, aim, lesion))
 
 

@@ -10,6 +10,7 @@ from typing import cast
 import numpy as np
 
 from harmonize_kit.combat import Fitted, harmonizer_of, parse_formula
+from harmonize_kit.compare.candidates import Judged
 from harmonize_kit.config.combat import (
     ComBatConfig,
     CovBatConfig,
@@ -18,6 +19,7 @@ from harmonize_kit.config.combat import (
     NeuroHarmonizeConfig,
 )
 from harmonize_kit.core.harmonizer import Harmonizer
+from harmonize_kit.core.shown import shown
 from harmonize_kit.core.table import FeatureTable, is_number_column
 from harmonize_kit.errors import ConfigError, HarmonizeWarning, did_you_mean
 
@@ -102,21 +104,51 @@ def harmonizers(
     }
 
 
-def fitted_to_all(
-    candidates: Mapping[str, FeatureTable | Harmonizer], table: FeatureTable
-) -> dict[str, Fitted]:
+def side_candidates(
+    names: Sequence[str], choices: MethodChoices, tables: Mapping[str, FeatureTable]
+) -> dict[str, Judged]:
+    """Return the methods on the raw table, then each other table as it is and under each method.
+
+    A table ``cyclegan`` and the method ``combat`` make ``cyclegan`` and ``cyclegan+combat``.
+
+    Parameters
+    ----------
+    names : sequence of str
+        Methods, raw first.
+    choices : MethodChoices
+    tables : mapping of str to FeatureTable
+        By candidate, the raw one first.
+
+    Raises
+    ------
+    ConfigError, CovariateError
+        As of :func:`harmonizers`.
+    """
+    raw, *others = tables
+    found: dict[str, Judged] = {**harmonizers(names, choices, tables[raw])}
+    for other in others:
+        found[other] = tables[other]
+        for name, harmonizer in harmonizers(names, choices, tables[other]).items():
+            if not isinstance(harmonizer, FeatureTable):
+                found[f"{other}+{name}"] = (tables[other], harmonizer)
+    return found
+
+
+def fitted_to_all(candidates: Mapping[str, Judged], table: FeatureTable) -> dict[str, Fitted]:
     """Return each method fitted to all cases, for its diagnostics: no held-out score is of it."""
     found: dict[str, Fitted] = {}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", HarmonizeWarning)  # the comparison has told of it
         for name, candidate in candidates.items():
-            if not isinstance(candidate, FeatureTable):
-                found[f"{name}, fitted to all cases"] = cast(Fitted, candidate.fit(table))
+            if isinstance(candidate, FeatureTable):
+                continue
+            own, harmonizer = candidate if isinstance(candidate, tuple) else (table, candidate)
+            found[f"{name}, fitted to all cases"] = cast(Fitted, harmonizer.fit(own))
     return found
 
 
-def describe_method(name: str, choices: MethodChoices, table: FeatureTable) -> str:
-    """Return in a sentence what a method is and what it was told."""
+def describe_method(name: str, choices: MethodChoices, table: FeatureTable, other: str = "") -> str:
+    """Return in a sentence what a method is and what it was told; ``other`` names its table."""
     if name == RAW:
         return "The features as they are in the table"
     config = _config(name, choices, table)
@@ -129,6 +161,7 @@ def describe_method(name: str, choices: MethodChoices, table: FeatureTable) -> s
     if isinstance(config, NestedComBatConfig):
         by = " and ".join(config.batches)
     kind = _KINDS[name].format(subject=choices.subject)
+    kind += f" on the features of {shown(other)}" if other else ""
     return f"{kind} by {by}, {preserving}; refitted on the training cases of each fold"
 
 

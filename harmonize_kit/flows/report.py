@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from harmonize_kit.config.compare import CompareConfig
 from harmonize_kit.core.scorecard import Scorecard
 from harmonize_kit.core.table import FeatureTable
-from harmonize_kit.flows.cohort_images import JudgedImages, judge_cohort_images
+from harmonize_kit.errors import HarmonizeWarning
+from harmonize_kit.flows.cohort_images import ImageCohorts, judge_cohort_images
 from harmonize_kit.flows.fit import model_digest
+from harmonize_kit.flows.judged_cases import JudgedCases, cases_left_out, judged_cases
 from harmonize_kit.flows.judgement import compare, report
 from harmonize_kit.flows.models import load_fitted
+from harmonize_kit.flows.origin import how_made, is_translated, origin_warnings
+from harmonize_kit.flows.ratings import RatingFiles, summarize_rating_files
 from harmonize_kit.flows.report_material import failures_beside
 from harmonize_kit.flows.tables import TableInput
 from harmonize_kit.provenance import RunRecord, digest_file
@@ -29,8 +35,9 @@ def report_tables(
     title: str = "Site-effect report",
     show_ids: bool = False,
     models: Mapping[str, Path] | None = None,
-    images: Mapping[str, Path] | None = None,
-    true_images: Path | None = None,
+    images: ImageCohorts | None = None,
+    split: Sequence[str] = (),
+    ratings: RatingFiles | None = None,
 ) -> tuple[Scorecard, Path]:
     """Judge tables side by side and write the report; the first is the state before.
 
@@ -44,11 +51,13 @@ def report_tables(
         As in :func:`harmonize_kit.report.write.write_report`.
     models : mapping of str to Path, optional
         By candidate: saved models whose shrinkage and training range are shown.
-    images : mapping of str to Path, optional
-        By candidate, the first of which is the state before: cohort tables of the images the
-        features were measured in, to be judged and shown too. The first one's masks are lesions.
-    true_images : Path, optional
-        Cohort table of the same cases on the scanner that is aimed at.
+    images : ImageCohorts, optional
+        Images the features were measured in, by candidate, to be judged and shown too.
+    split : sequence of str
+        Parts of column ``split`` to judge, see :func:`~harmonize_kit.flows.judged_cases`; tables of
+        translated images count as made by something that was trained.
+    ratings : RatingFiles, optional
+        Of a reader study of these images.
 
     Raises
     ------
@@ -60,6 +69,15 @@ def report_tables(
         If an image cannot be read, or those of a case lie on different grids.
     """
     config = config or CompareConfig()
+    beside = {} if images is None else images.files
+    beside |= {} if ratings is None else ratings.files
+    read_by = (
+        None
+        if ratings is None
+        else summarize_rating_files(
+            ratings.ratings, ratings.key, bootstraps=config.bootstraps, seed=config.seed
+        )
+    )
     named = {name for name in (site, *biology, outcome, subject) if name is not None}
     fitted = {name: load_fitted(path)[0] for name, path in (models or {}).items()}
     read = {name: source.read(not_features=named) for name, source in tables.items()}
@@ -72,8 +90,8 @@ def report_tables(
             "outcome": outcome,
             "subject": subject,
             "models": {name: model_digest(model) for name, model in fitted.items()},
-            "images": {name: path.name for name, path in (images or {}).items()},
-            "true_images": None if true_images is None else true_images.name,
+            **({"beside": {name: path.name for name, path in beside.items()}} if beside else {}),
+            **({"split": list(split)} if split else {}),
             "compare": config.model_dump(mode="json"),
         },
         {
@@ -81,37 +99,45 @@ def report_tables(
             for name, source in tables.items()
             for path in source.paths
         }
-        | {f"images of {name}": digest_file(path) for name, path in (images or {}).items()},
+        | {name: digest_file(path) for name, path in beside.items()},
     )
+    origins = read
+    read, cases = _judged(read, split)
     card = compare(
         read, site=site, biology=biology, outcome=outcome, subject=subject, config=config
     )
-    judged = (
-        judge_cohort_images(images, true_images, site, subject, config, show_ids=show_ids)
-        if images
-        else JudgedImages((), {}, ("before", "after"))
-    )
-    card = card.with_scores(judged.scores)
+    told = [*cases.warnings, *origin_warnings(origins, cases.ids)]
+    for message in (*told, *cases_left_out(cases.left_out)):
+        warnings.warn(message, HarmonizeWarning, stacklevel=2)
+    more = {"left_out_cases": dict(cases.left_out), "warnings": [*told, *card.about["warnings"]]}
+    only = cases.ids if cases.left_out else None
+    judged = judge_cohort_images(images, site, subject, config, show_ids=show_ids, only=only)
+    card = replace(card, about={**card.about, **more}).with_scores(judged.scores)
     counts = {"cases": card.about.get("n_cases"), "features": card.about.get("n_features")}
     made = record.finish(**counts)
-    methods = {name: told for name, table in read.items() if (told := _how_made(table))}
+    methods = {name: told for name, table in read.items() if (told := how_made(table))}
     page = report(
         card, folder, title=title, provenance=made, methods=methods, show_ids=show_ids,
         models=fitted, table=next(iter(read.values())) if fitted else None,
         failures=failures_beside({name: source.path for name, source in tables.items()}),
-        images=judged.shown, image_labels=judged.labels,
+        images=judged.shown, image_labels=judged.labels, guards=judged.guards,
+        image_regions=judged.regions, ratings=read_by,
     )  # fmt: skip
     return card, page
 
 
-def _how_made(table: FeatureTable) -> str:
-    """Say in a sentence what the sidecar of a table knows of its making."""
-    made_by = table.made_by
-    if made_by.get("command") == "fit":
-        return (
-            f"Harmonized by model {made_by.get('model')}, which was fitted to these very cases: "
-            "held-out scores are not truly held out."
-        )
-    if made_by.get("command") == "apply":
-        return f"Harmonized by the saved model {made_by.get('model')}."
-    return "As extracted." if made_by.get("command") == "extract" else ""
+def _judged(
+    tables: Mapping[str, FeatureTable], split: Sequence[str]
+) -> tuple[Mapping[str, FeatureTable], JudgedCases]:
+    """Return the rows to judge of each table; that all hold the same cases is checked later."""
+    learned = [name for name, table in tables.items() if is_translated(table)]
+    cases = judged_cases(tables, learned, split)
+    if not cases.left_out:
+        return tables, cases
+    kept = set(cases.ids)
+    return {
+        name: table.select([
+            row for row, case in zip(table.features.index, table.ids, strict=True) if case in kept
+        ])
+        for name, table in tables.items()
+    }, cases  # fmt: skip

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -13,11 +14,13 @@ from numpy.typing import NDArray
 from harmonize_kit.combat import Fitted, SiteTransformer, known_cases, parts_of
 from harmonize_kit.compare.images import ImageCase, measure_case
 from harmonize_kit.compare.lesion_contrast import lesion_contrast
+from harmonize_kit.compare.ratings import RatingSummary
 from harmonize_kit.core.table import FeatureTable
 from harmonize_kit.core.volume import Volume
 from harmonize_kit.errors import GeometryError, NotFittedError
 from harmonize_kit.flows.compare_images import foreground
 from harmonize_kit.report.material import ImageChange, Material, SiteEstimates, TrainingRange
+from harmonize_kit.report.reader_ratings import ReaderRatings
 
 Model = SiteTransformer | Fitted
 Array = NDArray[np.float64]
@@ -26,9 +29,10 @@ Array = NDArray[np.float64]
 def material_of(
     models: Mapping[str, Model] | None = None,
     table: FeatureTable | None = None,
-    images: Mapping[str, tuple[Volume, Volume]] | None = None,
+    images: Mapping[str, Sequence[Volume]] | None = None,
     failures: Mapping[str, Mapping[str, int]] | None = None,
-    labels: tuple[str, str] = ("before", "after"),
+    labels: Sequence[str] = ("before", "after"),
+    regions: Mapping[str, NDArray[np.bool_]] | None = None,
 ) -> Material:
     """Return what is shown beside the scores.
 
@@ -38,12 +42,14 @@ def material_of(
         By candidate: models whose shrinkage is shown.
     table : FeatureTable, optional
         Cases whose covariates and sites are held against what the models were fitted on.
-    images : mapping of str to (Volume, Volume), optional
-        By name: an image before and after; the mask of the first is its lesion.
+    images : mapping of str to sequence of Volume, optional
+        By name: an image before, and as each candidate has it; the mask of the first is its lesion.
     failures : mapping, optional
         By table: number of cases by reason code.
-    labels : tuple of str
-        What before and after are.
+    labels : sequence of str
+        What these are, in their order.
+    regions : mapping of str to ndarray of bool, shape (z, y, x), optional
+        By name of the image: the voxels that are its content, such as the brain.
 
     Raises
     ------
@@ -60,8 +66,21 @@ def material_of(
         unseen=_unseen(fitted, table),
         failures=dict(failures or {}),
         images=tuple(
-            _image(name, before, after, labels) for name, (before, after) in (images or {}).items()
+            _image(name, states, labels, (regions or {}).get(name))
+            for name, states in (images or {}).items()
         ),
+    )
+
+
+def reader_ratings(summary: RatingSummary) -> ReaderRatings:
+    """Return what is shown of a reader study; the codes of readers are not."""
+    return ReaderRatings(
+        len(summary.readers),
+        summary.n_items,
+        summary.n_answered,
+        tuple(asdict(found) for found in summary.estimates),
+        tuple(asdict(found) for found in summary.agreements),
+        summary.seconds,
     )
 
 
@@ -133,26 +152,40 @@ def _unseen(models: Mapping[str, Fitted], table: FeatureTable | None) -> dict[st
     return dict(found)
 
 
-def _image(name: str, before: Volume, after: Volume, labels: tuple[str, str]) -> ImageChange:
-    difference = before.geometry.difference(after.geometry)
-    if difference is not None:
-        raise GeometryError(
-            f"image '{name}': expected before and after on one grid, got {difference}; resample "
-            "one to the other"
-        )
-    first, second = before.as_float(), after.as_float()
+def _image(
+    name: str,
+    states: Sequence[Volume],
+    labels: Sequence[str],
+    region: NDArray[np.bool_] | None,
+) -> ImageChange:
+    before, *after = states
+    for volume in after:
+        difference = before.geometry.difference(volume.geometry)
+        if difference is not None:
+            raise GeometryError(
+                f"image '{name}': expected before and after on one grid, got {difference}; "
+                "resample one to the other"
+            )
+    first, later = before.as_float(), tuple(volume.as_float() for volume in after)
     lesion = None if before.mask is None or not before.mask.any() else before.mask > 0
+    inside = foreground(first) if region is None else region
+    numbers = {
+        label: _numbers(name, first, array, lesion, inside)
+        for label, array in zip(labels[1:], later, strict=False)
+    }
     return ImageChange(
-        name, first, second, before.geometry.spacing, lesion, labels,
-        _numbers(name, first, second, lesion),
+        name, first, later, before.geometry.spacing, lesion, tuple(labels), numbers, region
     )  # fmt: skip
 
 
 def _numbers(
-    name: str, before: Array, after: Array, lesion: NDArray[np.bool_] | None
+    name: str,
+    before: Array,
+    after: Array,
+    lesion: NDArray[np.bool_] | None,
+    inside: NDArray[np.bool_],
 ) -> dict[str, float]:
     """Return how alike the two are, and how far the lesion stands out in each."""
-    inside = foreground(before)
     found = measure_case(ImageCase(name, before, after, inside, None, lesion))
     if lesion is not None:
         for when, array in (("before", before), ("after", after)):

@@ -14,8 +14,10 @@ import pandas as pd
 
 from harmonize_kit.core.scorecard import Scorecard
 from harmonize_kit.report.frames import names
+from harmonize_kit.report.guarded import guard_rows
 from harmonize_kit.report.image_table import image_rows
 from harmonize_kit.report.material import Material
+from harmonize_kit.report.reader_ratings import ratings_document
 
 SCHEMA = "harmonize-kit/report/1"
 
@@ -56,6 +58,8 @@ def _beside(material: Material) -> dict[str, Any]:
         "unseen_sites": dict(material.unseen),
         "failures": {name: dict(counts) for name, counts in material.failures.items()},
         "images": image_rows(material.images),
+        "translated": guard_rows(material.guarded),
+        "ratings": ratings_document(material.ratings),
     }
     return {key: value for key, value in content.items() if value}
 

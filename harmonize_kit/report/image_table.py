@@ -12,18 +12,23 @@ from harmonize_kit.report.text import shown, significant
 
 
 def image_rows(images: Sequence[ImageChange]) -> list[dict[str, Any]]:
-    """Return the numbers of each image, without its voxels."""
-    return [{"name": image.name, **image.numbers} for image in images]
+    """Return the numbers of each image and candidate, without voxels."""
+    return [
+        {"name": image.name, "candidate": label, **found}
+        for image in images
+        for label, found in image.numbers.items()
+    ]
 
 
 def image_table(images: Sequence[ImageChange]) -> Table:
-    """Return one row an image and one column a measure."""
-    measures = list(dict.fromkeys(name for image in images for name in image.numbers))
+    """Return one row an image and candidate, and one column a measure."""
+    pairs = [(image, label, found) for image in images for label, found in image.numbers.items()]
+    measures = list(dict.fromkeys(name for _, _, found in pairs for name in found))
     rows = tuple(
-        (text_cell(image.name), *(_cell(image.numbers.get(name)) for name in measures))
-        for image in images
+        (text_cell(image.name), text_cell(label), *(_cell(found.get(name)) for name in measures))
+        for image, label, found in pairs
     )
-    return Table("Images before and after", ("Image", *map(_label, measures)), rows)
+    return Table("Images before and after", ("Image", "Candidate", *map(_label, measures)), rows)
 
 
 def _cell(number: float | None) -> Cell:

@@ -12,6 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harmonize_kit.errors import TableError
+from harmonize_kit.report.guarded import GuardedImages
+from harmonize_kit.report.reader_ratings import ReaderRatings
 
 Array = NDArray[np.float64]
 
@@ -88,46 +90,59 @@ class TrainingRange:
 
 @dataclass(frozen=True)
 class ImageChange:
-    """One image before and after, on one grid.
+    """One image before, and as each candidate has it, on one grid.
 
     Parameters
     ----------
     name : str
         How it is called on the page; no id, unless ids may be shown.
-    before, after : ndarray, shape (z, y, x)
-        Intensities, in one unit.
+    before : ndarray, shape (z, y, x)
+        Intensities.
+    after : tuple of ndarray, shape (z, y, x)
+        In the same unit; by candidate, and the truth where it is known.
     spacing : tuple of float
         Distance of voxel centres along x, y, z, in mm.
     mask : ndarray of bool, shape (z, y, x), optional
         The lesion.
     labels : tuple of str
-        What before and after are.
-    numbers : mapping of str to float
-        Further measures of the pair, by name.
+        What before and each image after are.
+    numbers : mapping of str to mapping of str to float
+        By label: measures of that image against the one before, by name.
+    region : ndarray of bool, shape (z, y, x), optional
+        The voxels that are content; without, all that are brighter than the darkest before.
 
     Raises
     ------
     TableError
-        If the arrays are not three-dimensional and of one shape, or hold what is no number.
+        If the arrays are not three-dimensional and of one shape, hold what is no number, or labels
+        are not as many as images.
     """
 
     name: str
     before: Array
-    after: Array
+    after: tuple[Array, ...]
     spacing: tuple[float, float, float] = (1.0, 1.0, 1.0)
     mask: NDArray[np.bool_] | None = None
-    labels: tuple[str, str] = ("before", "after")
-    numbers: Mapping[str, float] = field(default_factory=dict[str, float])
+    labels: tuple[str, ...] = ("before", "after")
+    numbers: Mapping[str, Mapping[str, float]] = field(
+        default_factory=dict[str, Mapping[str, float]]
+    )
+    region: NDArray[np.bool_] | None = None
 
     def __post_init__(self) -> None:
-        shapes = {self.before.shape, self.after.shape}
-        shapes |= set() if self.mask is None else {self.mask.shape}
+        if len(self.labels) != 1 + len(self.after):
+            raise TableError(
+                f"image '{self.name}': expected a label for each of {1 + len(self.after)} images, "
+                f"got {len(self.labels)}; name the one before first"
+            )
+        shapes = {self.before.shape, *(array.shape for array in self.after)}
+        shapes |= {mask.shape for mask in (self.mask, self.region) if mask is not None}
         if len(shapes) > 1 or self.before.ndim != 3:
             raise TableError(
                 f"image '{self.name}': expected before, after and mask of one shape (z, y, x), "
                 f"got {sorted(shapes)}; bring them onto one grid"
             )
-        if not (np.isfinite(self.before).all() and np.isfinite(self.after).all()):
+        if not all(np.isfinite(array).all() for array in (self.before, *self.after)):
             raise TableError(
                 f"image '{self.name}': expected finite intensities, got NaN or infinity; fill or "
                 "crop these voxels before they are shown"
@@ -147,6 +162,10 @@ class Material:
     failures : mapping of str to mapping of str to int
         By table: cases that never reached it, by reason code.
     images : tuple of ImageChange
+    guarded : tuple of GuardedImages
+        What the guards of translations measured, by candidate.
+    ratings : ReaderRatings, optional
+        What the readers of a blinded study said.
     """
 
     shrinkage: tuple[SiteEstimates, ...] = ()
@@ -154,3 +173,5 @@ class Material:
     unseen: Mapping[str, int] = field(default_factory=dict[str, int])
     failures: Mapping[str, Mapping[str, int]] = field(default_factory=dict[str, Mapping[str, int]])
     images: tuple[ImageChange, ...] = ()
+    guarded: tuple[GuardedImages, ...] = ()
+    ratings: ReaderRatings | None = None

@@ -17,10 +17,12 @@ from harmonize_kit.core.scorecard import Scorecard
 from harmonize_kit.report.citations import bibliography
 from harmonize_kit.report.cohort import as_mapping, cohort_tables
 from harmonize_kit.report.feature_table import feature_table
+from harmonize_kit.report.guarded import guard_tables
 from harmonize_kit.report.material import Material
 from harmonize_kit.report.methods import methods_text
 from harmonize_kit.report.pictures import Pictures
 from harmonize_kit.report.quality import quality_tables
+from harmonize_kit.report.reader_ratings import ratings_lead, ratings_tables
 from harmonize_kit.report.tables import Table, comparison_table, meaning_table, text_cell
 from harmonize_kit.report.text import counted, shown
 from harmonize_kit.report.training_range import range_tables
@@ -43,6 +45,8 @@ _SECTIONS = {
     "controls": "Controls",
     "ranges": "Training range",
     "images": "Images",
+    "translated": "Translation",
+    "readers": "Readers",
     "comparison": "Comparison",
     "features": "All features",
     "methods": "Methods",
@@ -66,6 +70,8 @@ class Page:
     provenance : mapping
     methods : mapping of str to str
         How each candidate was made, in a sentence.
+    show_ids : bool
+        Whether cases may be named.
     """
 
     card: Scorecard
@@ -76,6 +82,7 @@ class Page:
     truth: pd.DataFrame | None
     provenance: Mapping[str, Any]
     methods: Mapping[str, str]
+    show_ids: bool = False
 
 
 def render_page(page: Page) -> str:
@@ -91,12 +98,15 @@ def render_page(page: Page) -> str:
     )
     environment.filters["shown"] = shown
     card, about, pictures = page.card, page.card.about, page.pictures
+    rated = page.material.ratings
     content: dict[str, Any] = {
         "verdict": verdict(card),
         "cohort": cohort_tables(about, page.methods),
         "quality": quality_tables(about, page.material),
         "truth": None if page.truth is None else truth_table(page.truth),
         "ranges": range_tables(page.material, about),
+        "translated": guard_tables(page.material.guarded, page.show_ids),
+        "readers": None if rated is None else (ratings_lead(rated), ratings_tables(rated)),
         "comparison": comparison_table(card),
         "features": feature_table(card.features),
         "methods": methods_text(card, page.methods),

@@ -18,6 +18,7 @@ def quality_tables(about: Mapping[str, Any], material: Material) -> list[Table]:
     """Return the tables that there is material for; none where nothing was left out."""
     tables = [
         _failures(material.failures),
+        _cases(about),
         _constant(about),
         _left_out(about, "left_out_sites", "Sites left out of cross-validation", "Site"),
         _left_out(about, "left_out_features", "Features left out", "Feature"),
@@ -37,6 +38,14 @@ def _failures(failures: Mapping[str, Mapping[str, int]]) -> Table | None:
     notes = ("Counts of cases by reason code; failures.csv beside each table names them.",)
     head = ("Reason", *(shown(name) for name in failures))
     return Table("Cases that could not be measured", head, rows, notes=notes)
+
+
+def _cases(about: Mapping[str, Any]) -> Table | None:
+    reasons = as_mapping(about.get("left_out_cases"))
+    if not reasons:
+        return None
+    rows = tuple((text_cell(reason), Cell(f"{count:,}")) for reason, count in reasons.items())
+    return Table("Cases left out of judgement", ("Reason", "Cases"), rows)
 
 
 def _count(number: int) -> Cell:

@@ -42,7 +42,8 @@ def write_report(
     methods : mapping of str to str, optional
         How each candidate was made, in a sentence.
     show_ids : bool
-        Whether case ids appear as hover text of the principal components, their only place.
+        Whether case ids appear: as hover text of the principal components, and beside flagged
+        images.
     material : Material, optional
         What is shown beside the scores: models, training ranges, exclusions, images.
 
@@ -75,7 +76,9 @@ def write_report(
     beside = material or Material()
     pictures = draw_pictures(scorecard, beside, show_ids)
     works = citations(scorecard, made, record)
-    page = render_page(Page(scorecard, title, pictures, beside, works, truth, record, made))
+    page = render_page(
+        Page(scorecard, title, pictures, beside, works, truth, record, made, show_ids)
+    )
     numbers = document(scorecard, title, truth, record, beside)
 
     target = Path(directory)

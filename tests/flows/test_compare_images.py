@@ -111,6 +111,9 @@ def folder(tmp_path: Path, heads: dict[str, dict[str, Volume]]) -> Path:
         features = pd.DataFrame(rng.normal(size=(6, 4)), columns=list("abcd"))
         features.insert(0, "id", ids)
         features.insert(1, "site", [f"s{place % 2}" for place in range(6)])
+        if name == "made":
+            features["translated_to"] = "s1"
+            features["split"] = ["test"] * 5 + ["train"]
         features.to_csv(tmp_path / f"{name}_features.csv", index=False)
     return tmp_path
 
@@ -125,6 +128,10 @@ def test_images_of_cohorts_are_judged_and_shown(folder: Path):
     images = [f"--images={name}={folder / f'{name}.csv'}" for name in ("made", "raw")]
     assert report(folder, *images, "--true-images", str(folder / "truth.csv")) == 0
     document = json.loads((folder / "out" / "report.json").read_text())
+    assert document["about"]["n_cases"] == 5  # the translator was trained on the sixth
+    assert list(document["about"]["left_out_cases"].values()) == [1]
+    assert {s["note"] for s in document["scores"] if s["metric"] == "image_ssim"} == {"5 images"}
+    assert any("no simpler image method" in told for told in document["about"]["warnings"])
     ssim = {s["candidate"]: s["value"] for s in document["scores"] if s["metric"] == "image_ssim"}
     assert list(ssim) == ["raw", "made"]
     assert ssim["made"] > ssim["raw"]

@@ -14,7 +14,9 @@ import pytest
 from browser import Reading, axe_script, open_browser
 
 from harmonize_kit.report import write_report
+from harmonize_kit.report.guarded import GuardedImage, GuardedImages
 from harmonize_kit.report.material import ImageChange, Material, SiteEstimates, TrainingRange
+from harmonize_kit.report.reader_ratings import ReaderRatings
 
 
 @pytest.fixture(scope="module")
@@ -30,11 +32,27 @@ def material(sites: list[str]) -> Material:
     z, y, x = np.mgrid[:20, :24, :22]
     ball = (z - 10) ** 2 + (y - 12) ** 2 + (x - 11) ** 2
     before = np.where(ball < 81, 100.0 - ball / 2, 0.0) + rng.normal(0, 2, ball.shape)
-    image = ImageChange(sites[0], before, 1.1 * before, (1.0, 1.0, 2.0), ball < 9)
+    later = (1.1 * before, 0.9 * before)
+    labels = ("raw", "cyclegan", "template")
+    image = ImageChange(sites[0], before, later, (1.0, 1.0, 2.0), ball < 9, labels)
     counts = tuple(range(5, 5 + len(sites)))
     estimates = SiteEstimates("combat", tuple(sites), counts, raw, 0.8 * raw, scale, scale**0.8)
     ranges = (TrainingRange("combat", "age", (20, 60), (18, 71), 4, 120),)
-    return Material((estimates,), ranges, {"Zzz": 3}, {"raw": {"TRUNCATED": 2}}, (image,))
+    seen = [
+        GuardedImage(f"c{place}", site, "t1", {"change": 0.2, "explained": 0.9}, (site,))
+        for place, site in enumerate(sites)
+    ]
+    guarded = GuardedImages("cyclegan", tuple(seen), {"change": (None, 1.0)}, 3)
+    failures = {"raw": {"TRUNCATED": 2}}
+    answer = {"candidate": sites[0], "question": sites[-1], "n_cases": 4, "interval": (0.1, 0.9)}
+    said = tuple(
+        {**answer, "against": against, "answer": "no", "kind": kind, "value": 0.4, "n_ratings": 8}
+        for kind, against in (("level", ""), ("difference", "raw"), ("pair", "raw"))
+    )
+    agreed = {"question": sites[0], "kind": "intra", "readers": ("N",), "coefficient": "kappa"}
+    again = ({**agreed, "value": None, "exact": 1.0, "n": 3, "interval": None},)
+    readers = ReaderRatings(2, 4, 8, said, again, 9.0)
+    return Material((estimates,), ranges, {"Zzz": 3}, failures, (image,), (guarded,), readers)
 
 
 def with_extras(card: Any) -> Any:

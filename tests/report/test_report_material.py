@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import json
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -16,8 +17,15 @@ from harmonize_kit.report import write_report
 from harmonize_kit.report.drawing.histograms import draw_histograms
 from harmonize_kit.report.drawing.image_slices import LONGEST, slice_image
 from harmonize_kit.report.drawing.shrinkage import LOCATION, SCALE, draw_shrinkage
+from harmonize_kit.report.guarded import (
+    GuardedImage,
+    GuardedImages,
+    guard_rows,
+    guard_tables,
+)
 from harmonize_kit.report.material import ImageChange, Material, SiteEstimates, TrainingRange
 from harmonize_kit.report.quality import quality_tables
+from harmonize_kit.report.tables import Cell
 from harmonize_kit.report.text import MISSING
 from harmonize_kit.report.training_range import range_tables
 
@@ -87,8 +95,8 @@ def ball(gain: float = 1.0, **options: Any) -> ImageChange:
     far = (z - 15) ** 2 + (y - 20) ** 2 + (x - 10) ** 2
     before = np.where(far < 64, 100.0, 0.0) + (far < 9) * 100
     fields: dict[str, Any] = {
-        "name": "a", "before": before, "after": gain * before, "spacing": (2.0, 1.0, 1.0),
-        "mask": far < 9, "numbers": {"ssim": 0.9},
+        "name": "a", "before": before, "after": (gain * before,), "spacing": (2.0, 1.0, 1.0),
+        "mask": far < 9, "numbers": {"after": {"ssim": 0.9}},
     }  # fmt: skip
     return ImageChange(**{**fields, **options})
 
@@ -99,40 +107,46 @@ def pixels(uri: str) -> Any:
 
 
 def test_slices_share_one_window_and_no_change_is_white() -> None:
-    same = slice_image(ball())
-    assert len(same.rows) == 3
-    for before, after, difference in same.rows:
+    start, same = slice_image(ball()).states
+    assert start.differences == ()
+    for before, after, difference in zip(start.slices, same.slices, same.differences, strict=True):
         assert np.array_equal(pixels(before.uri), pixels(after.uri))
         assert pixels(difference.uri).min() > 250
-    before, after, difference = slice_image(ball(0.5, mask=None)).rows[0]
-    assert pixels(before.uri)[20, 10].mean() > pixels(after.uri)[20, 10].mean() + 40
-    red, _, blue = pixels(difference.uri)[20, 10]
+    first = ball().before
+    labels = ("raw", "dark", "bright")
+    many = ball(after=(0.5 * first, 1.5 * first), mask=None, labels=labels)
+    start, dark, bright = slice_image(many).states
+    assert (start.label, dark.label, bright.label) == labels
+    assert pixels(start.slices[0].uri)[20, 10].mean() > pixels(dark.slices[0].uri)[20, 10].mean()
+    red, _, blue = pixels(dark.differences[0].uri)[20, 10]
     assert blue > red + 40  # lower afterwards: blue
-    red, _, blue = pixels(slice_image(ball(1.5, mask=None)).rows[0][2].uri)[20, 10]
+    red, _, blue = pixels(bright.differences[0].uri)[20, 10]
     assert red > blue + 40
+    assert "bright, axial slice, difference from raw" in bright.differences[0].text
 
 
 def test_slices_are_as_large_as_the_head_is() -> None:
     """Voxels of 2 mm in x: 40 mm both ways in the axial plane, 40 x 30 in the coronal one."""
     sliced = slice_image(ball())
-    assert [(row[0].width, row[0].height) for row in sliced.rows] == [
+    assert [(found.width, found.height) for found in sliced.states[0].slices] == [
         (LONGEST, LONGEST), (LONGEST, 192), (LONGEST, 192),
     ]  # fmt: skip
 
 
 def test_a_constant_image_is_drawn() -> None:
     flat = np.full((4, 5, 6), 3.0)
-    image = ball(before=flat, after=flat, mask=None)
-    assert pixels(slice_image(image).rows[0][2].uri).min() > 250
+    image = ball(before=flat, after=(flat,), mask=None)
+    assert pixels(slice_image(image).states[1].differences[0].uri).min() > 250
     assert draw_histograms([image]) is not None
 
 
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"after": np.zeros((2, 3, 4))}, "one shape"),
+        ({"after": (np.zeros((2, 3, 4)),)}, "one shape"),
         ({"mask": np.zeros((2, 3, 4), dtype=bool)}, "one shape"),
-        ({"after": np.full((30, 40, 20), np.nan)}, "finite"),
+        ({"after": (np.full((30, 40, 20), np.nan),)}, "finite"),
+        ({"labels": ("before",)}, "label for each of 2"),
     ],
 )
 def test_images_that_do_not_match_are_refused(change: Any, words: str) -> None:
@@ -158,6 +172,44 @@ def test_failures_are_counted_by_reason_and_not_named() -> None:
     ]  # fmt: skip
 
 
+def guarded(candidate: str, above: float, **measures: float) -> GuardedImages:
+    images = [
+        GuardedImage(f"c{place}", "AB"[place % 2], "t1", {**measures, "change": 0.1 * place})
+        for place in range(6)
+    ]
+    images[4] = replace(images[4], flags=("it changed",))
+    return GuardedImages(candidate, tuple(images), {"change": (None, above)}, 2)
+
+
+def under(heading: str | Cell) -> tuple[str, ...]:
+    return heading.below if isinstance(heading, Cell) else ()
+
+
+def test_guards_are_told_by_site_and_flags_one_by_one() -> None:
+    found = (guarded("gan", 1.0, explained=0.9), guarded("curve", 1.0))
+    measures, flagged = guard_tables(found, show_ids=False)
+    assert measures.parts == (("gan", 2), ("curve", 2))
+    row = [cell.text for cell in measures.rows[0]]
+    assert row == ["A", "3", "0.200", "0.900", "1"]  # changes of 0, 0.2 and 0.4
+    assert measures.rows[0][2].below == ("0 to 0.400",)
+    assert [cell.text for cell in measures.rows[3]][3:] == [MISSING, "0"]
+    assert under(measures.head[2]) == ("flagged above 1",)
+    assert "2 cases were of the target already" in " ".join(measures.notes)
+    assert [[cell.text for cell in row] for row in flagged.rows] == [
+        ["gan", "A", "t1", "it changed"], ["curve", "A", "t1", "it changed"],
+    ]  # fmt: skip
+    named = guard_tables(found, show_ids=True)[1]
+    assert named.rows[0][1].text == "c4"
+    assert under(guard_tables((guarded("a", 1.0), guarded("b", 2.0)), False)[0].head[2]) == ()
+    assert guard_tables((GuardedImages("a", ()),), show_ids=False) == []
+    assert "c4" not in json.dumps(guard_rows(found))
+
+
+def test_cases_that_are_not_judged_are_counted() -> None:
+    (table,) = quality_tables({"left_out_cases": {"absent from 'gan'": 5}}, Material())
+    assert [cell.text for cell in table.rows[0]] == ["absent from 'gan'", "5"]
+
+
 def test_it_is_all_in_the_report_and_in_its_numbers(
     make_scorecard: Any, rng: Any, tmp_path: Any
 ) -> None:
@@ -181,7 +233,7 @@ def test_it_is_all_in_the_report_and_in_its_numbers(
     assert content["ranges"][0]["beyond"] == 4
     assert content["unseen_sites"] == {"Oslo": 3}
     assert content["failures"] == {"raw": {"CRC": 2}}
-    assert content["images"] == [{"name": "<b>head</b>", "ssim": 0.9}]
+    assert content["images"] == [{"name": "<b>head</b>", "candidate": "after", "ssim": 0.9}]
     assert {"shrinkage_1_location.svg", "shrinkage_1_scale.svg", "image_histograms.svg"} <= {
         path.name for path in tmp_path.glob("figures/*")
     }

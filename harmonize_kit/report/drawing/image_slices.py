@@ -1,10 +1,11 @@
-"""Slices of an image before, after and their difference, as pictures inside the page."""
+"""Slices of an image before and after, and what differs, as pictures inside the page."""
 
 from __future__ import annotations
 
 import base64
 import io
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import Any, cast
 
 import numpy as np
@@ -31,16 +32,27 @@ class Slice:
 
 
 @dataclass(frozen=True)
+class SlicedState:
+    """One state of an image: what it is, a slice in each plane, and what differs from before.
+
+    The state before has no differences.
+    """
+
+    label: str
+    slices: tuple[Slice, ...]
+    differences: tuple[Slice, ...] = ()
+
+
+@dataclass(frozen=True)
 class SlicedImage:
-    """One image: rows of (before, after, difference), one row a plane.
+    """One image, before first and then as each candidate has it.
 
     ``window`` and ``largest`` say in words what black, white and the strongest colours stand for,
     ``outlined`` whether a lesion is marked.
     """
 
     name: str
-    labels: tuple[str, str, str]
-    rows: tuple[tuple[Slice, Slice, Slice], ...]
+    states: tuple[SlicedState, ...]
     window: str
     largest: str
     outlined: bool
@@ -49,36 +61,52 @@ class SlicedImage:
 def slice_image(change: ImageChange) -> SlicedImage:
     """Cut three planes through the middle of the lesion, or of the image.
 
-    Before and after share one window of grey, the 1st to 99th percentile of what is not
-    background before, so that a change of brightness is seen as one. The difference is white at
-    no change; its colours reach full strength at the 99.5th percentile of its size.
+    All states share one window of grey, the 1st to 99th percentile of what is not background
+    before, so that a change of brightness is seen as one; where the content is known, the rest is
+    black. Differences from before are white at no
+    change; their colours reach full strength at the 99.5th percentile of their size over all
+    candidates, so that they can be compared.
     """
-    before, after = change.before, change.after
-    inside = before[before > before.min()] if (before > before.min()).any() else before
+    before = change.before
+    content = before > before.min() if change.region is None else change.region
+    inside = before[content] if content.any() else before
     low, high = (float(end) for end in np.percentile(inside, (1, 99)))
-    difference = after - before
-    largest = float(np.percentile(np.abs(difference), 99.5)) or 1.0
-    centre = _centre(change)
+    differences = [after - before for after in change.after]
+    sizes = [float(np.percentile(np.abs(found), 99.5)) for found in differences]
+    largest = max(sizes, default=0.0) or 1.0
     name = shown(change.name)
-    labels = (shown(change.labels[0]), shown(change.labels[1]), "difference")
-    rows: list[tuple[Slice, Slice, Slice]] = []
-    for plane, axis in _PLANES:
-        size = _size(change, axis)
-        cuts = [_cut(array, axis, centre[axis]) for array in (before, after, difference)]
-        outline = None if change.mask is None else _rim(_cut(change.mask, axis, centre[axis]))
-        greys = [_grey(cut, low, high, outline) for cut in cuts[:2]]
-        pictures = (*greys, _diverging(cuts[2] / largest))
-        texts = (f"{name}, {plane} slice, {label}" for label in labels)
-        found = [_slice(p, text, size) for p, text in zip(pictures, texts, strict=True)]
-        rows.append((found[0], found[1], found[2]))
+    states: list[SlicedState] = []
+    for label, array in zip(change.labels, (before, *change.after), strict=True):
+        of = f"{name}, {shown(label)}, {{}} slice"
+        seen = array if change.region is None else np.where(content, array, low)
+        slices = _planes(change, seen, lambda cut, rim: _grey(cut, low, high, rim), of)
+        states.append(SlicedState(shown(label), slices))
+    for place, found in enumerate(differences, start=1):
+        of = f"{name}, {states[place].label}, {{}} slice, difference from {states[0].label}"
+        slices = _planes(change, found, lambda cut, _: _diverging(cut / largest), of)
+        states[place] = replace(states[place], differences=slices)
     return SlicedImage(
         name,
-        labels,
-        tuple(rows),
+        tuple(states),
         f"{trimmed(low)} to {trimmed(high)}",
         f"±{trimmed(largest)}",
         change.mask is not None,
     )
+
+
+def _planes(
+    change: ImageChange,
+    array: Array,
+    paint: Callable[[Array, NDArray[np.bool_] | None], NDArray[np.uint8]],
+    text: str,
+) -> tuple[Slice, ...]:
+    """Return a slice of ``array`` in each plane, with the outline of the lesion for the painter."""
+    centre, found = _centre(change), list[Slice]()
+    for plane, axis in _PLANES:
+        cut = _cut(array, axis, centre[axis])
+        rim = None if change.mask is None else _rim(_cut(change.mask, axis, centre[axis]))
+        found.append(_slice(paint(cut, rim), text.format(plane), _size(change, axis)))
+    return tuple(found)
 
 
 def _centre(change: ImageChange) -> tuple[int, int, int]:
