@@ -7,10 +7,11 @@ READY = $(VENV)/ready
 PARITY = .venv-parity
 PARITY_READY = $(PARITY)/ready
 
-.PHONY: demo test lint parity format clean help
+.PHONY: demo demo-images test lint parity format clean help
 
 help:
 	@echo "make demo   the phantom through the whole flow: demo/report/report.html"
+	@echo "make demo-images  images translated between two phantom scanners, in minutes"
 	@echo "make test   formatting, lint, types and all tests"
 	@echo "make parity the tests against neuroHarmonize itself, with numpy 1.26"
 	@echo "make format rewrite the files in the house format"
@@ -19,8 +20,12 @@ help:
 demo: $(READY)
 	$(BIN)/harmonize-kit demo -o demo
 
+demo-images: $(READY)
+	$(BIN)/harmonize-kit demo --images -o demo-images
+
+# A file's tests stay together, since they share what they set up.
 test: lint
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
 lint: $(READY)
 	$(BIN)/ruff format --check .
@@ -56,4 +61,4 @@ $(PARITY_READY): pyproject.toml tests/parity/requirements.txt
 	@touch $@
 
 clean:
-	rm -rf $(VENV) $(PARITY) demo
+	rm -rf $(VENV) $(PARITY) demo demo-images
