@@ -62,6 +62,7 @@ def demo_images(
     subjects: int = 80,
     spacing: float = 3.0,
     config: str = PRESET,
+    params: str = PARAMS,
     judging: CompareConfig | None = None,
     execution: ExecutionConfig | None = None,
     say: Say = lambda text: None,
@@ -83,6 +84,8 @@ def demo_images(
         Of voxels, in mm.
     config : str
         Preset or file of the training.
+    params : str
+        Preset or file of the extraction.
     judging : CompareConfig, optional
     execution : ExecutionConfig, optional
     say : callable
@@ -90,7 +93,9 @@ def demo_images(
     """
     require_torch()
     execution = execution or ExecutionConfig()
-    record = RunRecord("demo", {"seed": seed, "subjects": subjects, "translate": config})
+    record = RunRecord(
+        "demo", {"seed": seed, "subjects": subjects, "translate": config, "extract": params}
+    )
     say(f"1/5  scanning {subjects} phantom heads in {len(CONTRASTS)} contrasts on two scanners")
     scan_cohort(folder, subjects=subjects, spacing=spacing, seed=seed, execution=execution)
     cohorts = {name: _normalise(folder, name, execution) for name in COHORTS}
@@ -112,7 +117,7 @@ def demo_images(
     tables: dict[str, FeatureTable] = {}
     for name, cohort in sources.items():
         place = folder / f"features_{name.replace(' ', '_')}"
-        extract_to_folder(cohort, place, PARAMS, execution)
+        extract_to_folder(cohort, place, params, execution)
         tables[name] = TableInput(place / "features.csv").read(not_features={SITE, *BIOLOGY})
     say("5/5  judging raw, translated, harmonized and true features, and the images")
     return _judge(folder, sources, tables, judging or CompareConfig(seed=seed), record)

@@ -296,6 +296,7 @@ class Trainer:
         self.average.load_state_dict(state["average"])
         for name, optimizer in self.optimizers.items():
             optimizer.load_state_dict(state["optimizers"][name])
+            _lay_out_alike(optimizer)
         self.scaler.load_state_dict(state["scaler"])
         for site, buffer in self.buffers.items():
             buffer.load_state_dict(state["buffers"][site])
@@ -326,3 +327,11 @@ class Trainer:
 def _mean_change(own: Tensor, made: Tensor, mask: Tensor) -> Tensor:
     change = (made.detach() - own).abs() * mask
     return change.sum() / (mask.sum() * own.shape[1]).clamp(min=1)
+
+
+def _lay_out_alike(optimizer: torch.optim.Optimizer) -> None:
+    """Lay moments out in memory as their weights are, which a fused step takes for granted."""
+    for weight, moments in optimizer.state.items():
+        for name, moment in moments.items():
+            if moment.shape == weight.shape:
+                moments[name] = torch.empty_like(weight).copy_(moment)

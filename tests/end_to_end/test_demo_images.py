@@ -17,6 +17,11 @@ generator: {architecture: unet, features: 4, blocks: 1, smooth_field: true, coor
 discriminator: {features: 4, layers: 2, spectral_norm: false, coordinates: true}
 training: {phases: [{steps: 4}], batch: 2, crop: 32}
 """
+PARAMS = """
+imageType: {Original: {}}
+featureClass: {firstorder: [], shape: [Elongation]}
+setting: {binWidth: 0.05, voxelArrayShift: 10}
+"""
 
 
 @pytest.fixture(scope="module")
@@ -25,11 +30,13 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     folder = tmp_path_factory.mktemp("demo")
     (folder / "networks.yaml").write_text(CONFIG)
+    (folder / "params.yaml").write_text(PARAMS)
     judging = CompareConfig(folds=3, bootstraps=20, permutations=10)
     with pytest.warns():
         demo_images(
             folder, subjects=24, spacing=5.0, config=str(folder / "networks.yaml"),
-            judging=judging, execution=ExecutionConfig(workers=1),
+            params=str(folder / "params.yaml"), judging=judging,
+            execution=ExecutionConfig(workers=1),
         )  # fmt: skip
     return folder
 
