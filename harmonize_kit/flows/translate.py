@@ -184,7 +184,12 @@ def is_first_process() -> bool:
 
 
 def require_torch() -> None:
-    """Raise DependencyError, with what to install, where torch is not there."""
+    """Raise DependencyError, with what to install, where torch is not there.
+
+    Where it is, its threads are told, before it is loaded, to sleep while they wait for each other:
+    spinning, they stall each other wherever another program shares the cores.
+    """
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     missing = [name for name in NEEDED if find_spec(name) is None]
     if missing:
         raise DependencyError(
