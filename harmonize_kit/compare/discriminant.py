@@ -9,14 +9,6 @@ import numpy as np
 from harmonize_kit.compare.arrays import Floats, Ints, indicators
 
 
-def predict_classes(train: Floats, codes: Ints, test: Floats, shrinkage: float) -> Ints:
-    """Return the class with the greatest discriminant for each case of ``test``, shape (b, n_test).
-
-    Parameters are those of :func:`discriminants`.
-    """
-    return np.unique(codes)[np.argmax(discriminants(train, codes, test, shrinkage), axis=-1)]
-
-
 def discriminants(train: Floats, codes: Ints, test: Floats, shrinkage: float) -> Floats:
     """Learn from ``train`` and return the linear discriminants of each case of ``test``.
 

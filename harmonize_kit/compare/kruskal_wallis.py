@@ -57,14 +57,12 @@ def significant_ranks(
     permutations : ndarray of int, shape (b, n)
     level : float
     """
+    effect = kruskal_wallis(values, site, covariates)
     target, others = _design(site, covariates)
-    ranks = _ranks(values)
-    n = len(site) - covariates.shape[1]
-    share = partial_effect(ranks, target, others).share
-    effect = _effect(share, target.shape[1], n)
-    drawn, _, _ = permuted_shares(ranks, target, others, permutations)
+    drawn, _, _ = permuted_shares(_ranks(values), target, others, permutations)
+    by_chance = _effect(drawn, target.shape[1], len(site) - covariates.shape[1])
     value = float(np.mean(effect.q < level))
-    null = null_of(value, np.mean(_effect(drawn, target.shape[1], n).q < level, axis=-1))
+    null = null_of(value, np.mean(by_chance.q < level, axis=-1))
     return Estimate(value, None, null), effect
 
 

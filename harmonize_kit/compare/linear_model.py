@@ -7,7 +7,6 @@ only, this is the type II and the type III sum of squares alike.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -125,46 +124,6 @@ def degrees_of_freedom(target: Floats, others: Floats) -> tuple[int, int]:
     return between.shape[1], len(target) - rest.shape[1] - between.shape[1]
 
 
-def resampled_shares(
-    values: Floats, design: Floats, targets: Sequence[slice], weights: Floats
-) -> Iterator[Floats]:
-    """Yield partial eta squared of each target under each row of weights, by weighted sums.
-
-    A bootstrap replicate is a vector of counts, and every sum of squares of the replicate is a
-    weighted sum over the original cases, so no replicate is ever written out.
-
-    Parameters
-    ----------
-    values : ndarray, shape (n, p)
-    design : ndarray, shape (n, q)
-        All columns of the model, with the intercept.
-    targets : sequence of slice
-        Columns of the design each target owns.
-    weights : ndarray, shape (b, n)
-
-    Yields
-    ------
-    ndarray, shape (n_targets, p)
-        One for each row of weights. Zero where a replicate holds one value of a feature only.
-    """
-    scaled = design / np.linalg.norm(design, axis=0) * np.sqrt(len(design))
-    y = (values - values.mean(axis=0)) / values.std(axis=0)
-    squared = y**2
-    everything = range(design.shape[1])
-    others = [[c for c in everything if c not in everything[target]] for target in targets]
-    for weight in weights:
-        weighted = scaled.T * weight  # (q, n)
-        gram, cross = weighted @ scaled, weighted @ y  # (q, q), (q, p)
-        total = weight @ squared
-        error = total - _explained(gram, cross)
-        error = np.maximum(error, 1e-12 * total)
-        shares = np.zeros((len(others), y.shape[1]))
-        for row, kept in enumerate(others):
-            without = total - _explained(gram[np.ix_(kept, kept)], cross[kept])
-            np.divide(without - error, without, out=shares[row], where=without > 1e-12 * total)
-        yield np.clip(shares, 0.0, 1.0)
-
-
 def f_tail(f: Floats, df_target: int, df_error: int) -> Floats:
     """Return the upper tail probability of F, NaN where F is."""
     return np.asarray(stats.f.sf(f, df_target, df_error), dtype=np.float64)
@@ -187,11 +146,3 @@ def _bases(target: Floats, others: Floats) -> tuple[Floats, Floats]:
     rest = orthonormal(others)
     added = target - rest @ (rest.T @ target)
     return rest, orthonormal(added, np.linalg.norm(target, axis=0))
-
-
-def _explained(gram: Floats, cross: Floats) -> Floats:
-    """Return the sum of squares explained, shape (p,); a replicate may lack a level."""
-    eigenvalues, vectors = np.linalg.eigh(gram)
-    usable = eigenvalues > 1e-9 * eigenvalues[-1]
-    rotated = vectors[:, usable].T @ cross
-    return np.sum(rotated**2 / eigenvalues[usable, None], axis=0)

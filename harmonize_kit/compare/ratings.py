@@ -9,9 +9,9 @@ read by these readers. To speak of other readers as well takes many readers and 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -81,15 +81,6 @@ class RatingSummary:
     estimates: tuple[RatingEstimate, ...]
     agreements: tuple[RaterAgreement, ...]
     seconds: float | None = None
-
-    def estimate_table(self) -> pd.DataFrame:
-        """Return the estimates, one a row; ``low`` and ``high`` are empty without an interval."""
-        return _table([asdict(one) for one in self.estimates])
-
-    def agreement_table(self) -> pd.DataFrame:
-        """Return the agreements, one a row, readers joined by semicolons."""
-        rows = [asdict(one) | {"readers": ";".join(one.readers)} for one in self.agreements]
-        return _table(rows)
 
 
 def summarize_ratings(
@@ -221,9 +212,3 @@ def _median_seconds(ratings: pd.DataFrame) -> float | None:
     spent = pd.to_numeric(ratings["seconds"], errors="coerce")
     by_item = spent.groupby([ratings["reader"], ratings["item"]]).max().dropna()
     return float(by_item.median()) if len(by_item) else None
-
-
-def _table(rows: Sequence[dict[str, Any]]) -> pd.DataFrame:
-    for row in rows:
-        row["low"], row["high"] = row.pop("interval") or (None, None)
-    return pd.DataFrame(rows)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from harmonize_kit.compare.arrays import Floats, Ints, indicators
+from harmonize_kit.compare.arrays import Floats, Ints
 from harmonize_kit.compare.covariates import (
     Covariate,
     check_design,
@@ -47,11 +47,6 @@ class Study:
     subject_name: str | None = None
     biology: tuple[Covariate, ...] = ()
     outcome: Covariate | None = None
-
-    @property
-    def site_columns(self) -> Floats:
-        """One indicator a site but the first, shape (n, n_sites - 1)."""
-        return indicators(self.site, len(self.sites))[:, 1:]
 
     @property
     def biology_columns(self) -> Floats:

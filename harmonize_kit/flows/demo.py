@@ -23,6 +23,7 @@ from harmonize_kit.execution import Failed, map_cases
 from harmonize_kit.flows.extract import extract_to_folder
 from harmonize_kit.flows.fit import fit
 from harmonize_kit.flows.judgement import compare, report
+from harmonize_kit.flows.output_folder import make_writable
 from harmonize_kit.flows.tables import TableInput
 from harmonize_kit.phantom import LESION_LABEL, simulate_head
 from harmonize_kit.provenance import RunRecord
@@ -168,7 +169,7 @@ def _values(
 def _scan_heads(
     config: HeadPhantomConfig, seed: int, folder: Path, execution: ExecutionConfig
 ) -> None:
-    (folder / "images").mkdir(parents=True, exist_ok=True)
+    make_writable(folder / "images")
     items = [
         (str(index), HeadWork(config, seed, index, str(folder))) for index in range(config.subjects)
     ]

@@ -17,6 +17,7 @@ from harmonize_kit.config.phantom import DEFAULT_SCANNERS, HeadPhantomConfig
 from harmonize_kit.core.volume import Volume
 from harmonize_kit.errors import HarmonizeError
 from harmonize_kit.execution import Failed, map_cases
+from harmonize_kit.flows.output_folder import make_writable
 from harmonize_kit.phantom import (
     CONTRASTS,
     LESION_LABEL,
@@ -56,7 +57,7 @@ def scan_cohort(
     The first ``TRAINING_SHARE`` of each site is for training. Sites take turns and groups alternate
     within a site, so both parts hold both groups in like numbers.
     """
-    (folder / "images").mkdir(parents=True, exist_ok=True)
+    make_writable(folder / "images")
     config = HeadPhantomConfig(
         subjects=subjects, scanners=SCANNERS, reference=REFERENCE, spacing=spacing
     )

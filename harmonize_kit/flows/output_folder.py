@@ -34,15 +34,26 @@ def open_folder(folder: Path, needed: Iterable[Path], tidied: Iterable[Path] = (
     """
     made = (folder, *needed)
     for place in made:
-        try:
-            place.mkdir(parents=True, exist_ok=True)
-            if not os.access(place, os.W_OK):
-                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
-        except OSError as error:
-            raise ConfigError(f"{place} cannot be written to ({error.strerror})") from error
+        make_writable(place)
     Journal(folder / JOURNAL).mend()
     for place in {*made, *tidied}:
         remove_abandoned(place)
+
+
+def make_writable(folder: Path) -> None:
+    """Make a folder, where there is none, that can be written to.
+
+    Raises
+    ------
+    ConfigError
+        If it cannot be made or written to.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if not os.access(folder, os.W_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+    except OSError as error:
+        raise ConfigError(f"{folder} cannot be written to ({error.strerror})") from error
 
 
 @contextmanager

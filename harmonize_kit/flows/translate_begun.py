@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import errno
 import json
-import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, cast
 
 from harmonize_kit.errors import ConfigError
+from harmonize_kit.flows.output_folder import make_writable
 from harmonize_kit.storage.whole import remove_abandoned, write_text
 
 DOCUMENT, CHECKPOINTS = "training.json", "checkpoints"
@@ -28,12 +27,7 @@ def open_model_folder(folder: Path, *, resume: bool) -> None:
         raise ConfigError(
             f"{folder} holds no training to resume (no checkpoint); leave out --resume to begin one"
         )
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        if not os.access(folder, os.W_OK):
-            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
-    except OSError as error:
-        raise ConfigError(f"{folder} cannot be written to ({error.strerror})") from error
+    make_writable(folder)
     remove_abandoned(folder)
     remove_abandoned(folder / CHECKPOINTS)
 

@@ -84,6 +84,7 @@ def render_study(content: Mapping[str, Any]) -> str:
         count=len(content["items"]),
         minutes=content["minutes"],
         pairs=any(item["kind"] == "pair" for item in content["items"]),
+        # As they are: data is escaped above, the others are this package's own files.
         data=Markup(data),  # noqa: S704
         style=Markup(style),  # noqa: S704
         script=Markup(script),  # noqa: S704

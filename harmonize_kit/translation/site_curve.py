@@ -18,8 +18,6 @@ from harmonize_kit.errors import ConfigError, GeometryError
 from harmonize_kit.translation.atlas_template import Image, Mask, MeanImage
 
 QUANTILES = np.concatenate([[0.005], np.linspace(0.01, 0.99, 99), [0.995]])
-# Two to three centimetres at the usual 2 mm: wider than any gyrus, narrower than a coil.
-FIELD_WIDTH = 12.0
 # Smallest rise of a curve, as a share of its mean rise: flat parts could not be undone.
 SMALLEST_RISE = 1e-3
 
@@ -78,39 +76,6 @@ class SiteCurve:
             _curve(channel, k, v) for channel, k, v in zip(image, knots, values, strict=True)
         ]
         return np.stack(channels)
-
-
-def fit_site_curve(
-    site: Iterable[tuple[Image, Mask]],
-    reference: Iterable[tuple[Image, Mask]],
-    *,
-    field: bool,
-    width: float = FIELD_WIDTH,
-) -> SiteCurve:
-    """Fit on unpaired images of two sites.
-
-    Parameters
-    ----------
-    site, reference : iterable of (image (c, z, y, x), mask (z, y, x))
-        Of training subjects.
-    field : bool
-        Whether to fit the smooth field, for which all images must lie on one grid.
-    width : float
-        Standard deviation of its smoothing, in voxels.
-
-    Raises
-    ------
-    ConfigError
-        If a site has no image, or its subjects differ in modalities.
-    GeometryError
-        If images lie on several grids and a field was asked for.
-    """
-    theirs, ours = list(site), list(reference)
-    curve = mean_curve(
-        [image_quantiles(image, mask) for image, mask in theirs],
-        [image_quantiles(image, mask) for image, mask in ours],
-    )
-    return with_field(curve, theirs, MeanImage.of(ours, "the reference"), width) if field else curve
 
 
 def image_quantiles(image: Image, mask: Mask) -> NDArray[np.float64]:

@@ -188,12 +188,3 @@ def test_a_key_names_each_item_once() -> None:
     key = make_key()
     with pytest.raises(TableError, match="got 'p1r' twice"):
         summarize_ratings(RATINGS, pd.concat([key, key.head(1)]))
-
-
-def test_tables_hold_what_the_summary_holds(found: RatingSummary) -> None:
-    table = found.estimate_table()
-    assert len(table) == len(found.estimates)
-    assert {"candidate", "against", "question", "answer", "value", "low", "high"} <= set(table)
-    assert "A;B" in set(found.agreement_table()["readers"])
-    nothing = summarize_ratings(answered("A", "q", {"p1r": 5}), make_key())
-    assert nothing.agreement_table().empty
