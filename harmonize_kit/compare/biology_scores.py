@@ -11,7 +11,11 @@ from harmonize_kit.compare.arrays import MOST_DRAWN, Floats, evenly
 from harmonize_kit.compare.association import Association, associations
 from harmonize_kit.compare.biology_target import BiologyTarget, KeptBiology
 from harmonize_kit.compare.candidates import Candidate, Refit
-from harmonize_kit.compare.feature_agreement import feature_agreement, resampled_agreement
+from harmonize_kit.compare.feature_agreement import (
+    BOUNDS,
+    median_agreement,
+    resampled_agreement,
+)
 from harmonize_kit.compare.leak import exchange, exchanged_values, leaks
 from harmonize_kit.compare.new_site import new_site_scores, predict_new_sites
 from harmonize_kit.compare.panel import HeldOut, Panel
@@ -27,6 +31,8 @@ LOWER_IS_BETTER = frozenset(
         "new_site_mae",
         "curve_distance",
         "planted_curve_distance",
+        "planted_feature_bias",  # in fact nearest 0 is best
+        "planted_feature_bias_size",
         "control_leak_r2",
         "control_leak_auc",
     }
@@ -93,7 +99,7 @@ def biology_scores(
         ]
     scores.append(_ranks(candidate, panel, kept))
     if target.truth is not None:
-        scores.append(_agreement(candidate, panel, target.truth))
+        scores += _agreement(candidate, panel, target.truth)
     if panel.held_out is not None:
         scores += _predictions(candidate, panel, panel.held_out, refits, names)
     return scores + subject_scores(candidate, panel, target)
@@ -107,14 +113,17 @@ def _ranks(candidate: Candidate, panel: Panel, kept: KeptBiology) -> Score:
     )
 
 
-def _agreement(candidate: Candidate, panel: Panel, truth: Floats) -> Score:
+def _agreement(candidate: Candidate, panel: Panel, truth: Floats) -> list[Score]:
     """Return how far each case's features are those of the true table."""
-    value = float(np.median(feature_agreement(candidate.whole, truth)))
     pair = evenly(candidate.whole, MOST_DRAWN), evenly(truth, MOST_DRAWN)
     draws = resampled_agreement(*pair, panel.weights)
-    found = Estimate(value, centred_interval(value, draws, (-1.0, 1.0)))
     remark = notes.join(notes.maker(candidate), notes.interval_of(truth.shape[1]))
-    return _score(candidate, "planted_feature_agreement", panel.study.site_name, found, remark)
+    scores: list[Score] = []
+    for name, value in median_agreement(candidate.whole, truth).items():
+        found = Estimate(value, centred_interval(value, draws[name], BOUNDS[name]))
+        metric = f"planted_feature_{name}"
+        scores.append(_score(candidate, metric, panel.study.site_name, found, remark))
+    return scores
 
 
 def _predictions(

@@ -105,6 +105,37 @@ def concordance(values: Floats, crossing: Crossing) -> Floats:
     return np.divide(shared, expected, out=np.zeros_like(shared), where=~flat)
 
 
+def site_bias(values: Floats, crossing: Crossing) -> Floats:
+    """Return how far one of two sites lies from the other by feature, in SDs, shape (p,).
+
+    ``mean(second - first) / SD(first)`` over subjects, in the order of the sites' names: the paired
+    bias of Bland and Altman (1986, Lancet 327:307) in a unit that features share. NaN for a feature
+    that does not vary at the first site.
+
+    Parameters
+    ----------
+    values : ndarray, shape (n, p)
+    crossing : Crossing
+        Of two sites.
+    """
+    return _pairwise_bias(values, crossing)[0]
+
+
+def site_bias_size(values: Floats, crossing: Crossing) -> Floats:
+    """Return the size of :func:`site_bias` whatever its sign, mean over pairs of sites, (p,)."""
+    return np.abs(_pairwise_bias(values, crossing)).mean(axis=0)
+
+
+def _pairwise_bias(values: Floats, crossing: Crossing) -> Floats:
+    """Return the bias of each pair of sites, shape (pairs, p), against the first of the pair."""
+    measured = values[crossing.rows]
+    mean, scale = measured.mean(axis=0), measured.std(axis=0)  # (sites, p)
+    for place in range(len(scale)):
+        scale[place, constant_columns(measured[:, place])] = np.nan
+    pairs = combinations(range(len(scale)), 2)
+    return np.stack([(mean[b] - mean[a]) / scale[a] for a, b in pairs])
+
+
 def within_subject_share(values: Floats, subject: Ints, weights: Floats | None = None) -> Floats:
     """Return the share of each feature's variance that lies within subjects, shape (b, p).
 

@@ -17,15 +17,20 @@ from harmonize_kit.compare.subject_agreement import (
     Crossing,
     concordance,
     intraclass,
+    site_bias,
+    site_bias_size,
     within_subject_share,
 )
 from harmonize_kit.core.scorecard import Score
 
 Measure = Callable[[Floats, Crossing], Floats]
+AGREEMENT: dict[str, Measure] = {"icc": intraclass, "ccc": concordance}
+BIAS: dict[str, Measure] = {"site_bias": site_bias, "site_bias_size": site_bias_size}
+BOUNDS = {"site_bias": (-np.inf, np.inf), "site_bias_size": (0.0, np.inf)}
 
 
 def subject_scores(candidate: Candidate, panel: Panel, target: BiologyTarget) -> list[Score]:
-    """Return agreement of travelling subjects, and variation within all who repeat.
+    """Return agreement and bias of travelling subjects, and variation within all who repeat.
 
     There are none without repeated subjects. All are of the features as published: a harmonizer's
     fit to the whole table.
@@ -33,42 +38,58 @@ def subject_scores(candidate: Candidate, panel: Panel, target: BiologyTarget) ->
     study = panel.study
     if not study.repeated or study.subject_name is None:
         return []
-    scores: list[Score] = []
-    if target.crossing is not None:
-        crossing = target.crossing
-        told = (
-            f"{crossing.rows.shape[0]} subjects seen at each of {crossing.rows.shape[1]} sites: "
-            f"{', '.join(study.sites[int(code)] for code in crossing.sites)}"
-        )
-        for metric, measure in (("icc", intraclass), ("ccc", concordance)):
-            draws = _subject_draws(candidate.whole, crossing, measure, panel.weights)
-            scores.append(_score(candidate, study.subject_name, metric, draws, True, told))
+    scores = [] if target.crossing is None else _travellers(candidate, panel, target.crossing)
     shares = within_subject_share(candidate.whole, study.subject, panel.weights)
     observed = within_subject_share(candidate.whole, study.subject)
     draws = np.median(np.vstack([observed, shares]), axis=1)
-    metric = "within_subject_share"
-    scores.append(_score(candidate, study.subject_name, metric, draws, False, ""))
+    scores.append(_score(candidate, study.subject_name, "within_subject_share", draws, ""))
+    return scores
+
+
+def _travellers(candidate: Candidate, panel: Panel, crossing: Crossing) -> list[Score]:
+    """Return what is told by subjects who were seen at all of some sites.
+
+    A bias has a sign between two sites alone.
+    """
+    study = panel.study
+    names = [study.sites[int(code)] for code in crossing.sites]
+    measures = AGREEMENT | BIAS
+    told = f"{len(crossing.rows)} subjects seen at each of {len(names)} sites: {', '.join(names)}"
+    if len(names) > 2:
+        del measures["site_bias"]
+    scores: list[Score] = []
+    for metric, measure in measures.items():
+        draws = _subject_draws(candidate.whole, crossing, measure, panel.weights)
+        if draws.size:
+            scores.append(_score(candidate, study.subject_name or "", metric, draws, told))
     return scores
 
 
 def _subject_draws(values: Floats, crossing: Crossing, measure: Measure, weights: Floats) -> Floats:
     """Return the median over features, of the subjects and of every bootstrap sample of them.
 
-    A sample that holds one subject alone tells nothing of agreement and is left out.
+    A sample that holds one subject alone tells nothing of agreement and is left out, as is one of
+    which nothing is known of any feature; nothing at all is returned where that is so of the whole.
     """
-    draws = [float(np.median(measure(values, crossing)))]
+    draws = [_median(measure(values, crossing))]
+    if np.isnan(draws[0]):
+        return np.empty(0)
     for counts in weights[:, crossing.rows[:, 0]].astype(np.intp):
         if np.count_nonzero(counts) > 1:
             drawn = replace(crossing, rows=np.repeat(crossing.rows, counts, axis=0))
-            draws.append(float(np.median(measure(values, drawn))))
-    return np.asarray(draws, dtype=np.float64)
+            draws.append(_median(measure(values, drawn)))
+    found = np.asarray(draws, dtype=np.float64)
+    return found[np.isfinite(found)]
 
 
-def _score(
-    candidate: Candidate, target: str, metric: str, draws: Floats, higher: bool, remark: str
-) -> Score:
-    value = float(draws[0])
-    bounds = (-1.0, 1.0) if higher else (0.0, 1.0)
+def _median(found: Floats) -> float:
+    known = found[np.isfinite(found)]
+    return float(np.median(known)) if known.size else float("nan")
+
+
+def _score(candidate: Candidate, target: str, metric: str, draws: Floats, remark: str) -> Score:
+    value, higher = float(draws[0]), metric in AGREEMENT
+    bounds = BOUNDS.get(metric, (-1.0, 1.0) if higher else (0.0, 1.0))
     return Score(
         candidate.name,
         "biology",

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 
 from harmonize_kit.core.shown import shown
 from harmonize_kit.core.table import FeatureTable, as_text
 from harmonize_kit.flows.translate_tables import FLAGS, MADE_BY, NETWORK, TRANSLATED
 
 HARMONIZED = ("fit", "apply")  # commands that work on features, which is no image method
-SIMPLER = "z-scores, histogram matching, Nyul's method, an intensity curve, the atlas template"
+# Simpler image methods, and what tells one in the name of a method. Z-scores are not among them:
+# networks take normalised images alone, so the state before stands for them.
+SIMPLER = {
+    "histogram matching": "histogram",
+    "Nyul's method": "nyul",
+    "an intensity curve": "curve",
+    "the atlas template": "template",
+}
 
 
 def is_translated(table: FeatureTable) -> bool:
@@ -55,18 +62,28 @@ def origin_warnings(tables: Mapping[str, FeatureTable], cases: Collection[str]) 
     others = dict(list(tables.items())[1:])
     found = [told for name, table in others.items() if (told := _flagged(name, table, set(cases)))]
     networks = [name for name, table in others.items() if is_by_network(table)]
-    simpler = [
-        name
-        for name, table in others.items()
-        if name not in networks and table.made_by.get("command") not in HARMONIZED
-    ]
-    if networks and not simpler:
+    absent = _absent_baselines({name: others[name] for name in others if name not in networks})
+    if networks and absent:
         names = " and ".join(f"'{shown(name)}'" for name in networks)
+        what = "no simpler image method" if len(absent) == len(SIMPLER) else "not all of them"
         found.append(
-            f"no simpler image method ({SIMPLER}) is judged beside {names}: this page cannot say "
-            "whether a network was needed"
+            f"{names}: a network is worth its training where it does better than simpler image "
+            f"methods, and {what} is judged beside it; absent: {_listed(absent)}"
         )
     return found
+
+
+def _absent_baselines(tables: Mapping[str, FeatureTable]) -> list[str]:
+    """Return the simpler image methods that made none of the tables.
+
+    A table says in its column what made its images; one without such a column is told by its name.
+    """
+    makers: set[str] = set()
+    for name, table in tables.items():
+        if table.made_by.get("command") not in HARMONIZED:
+            makers |= _said(table, MADE_BY) or {name}
+    said = " ".join(makers).lower()
+    return [method for method, word in SIMPLER.items() if word not in said]
 
 
 def _flagged(name: str, table: FeatureTable, cases: set[str]) -> str:
@@ -80,6 +97,10 @@ def _flagged(name: str, table: FeatureTable, cases: set[str]) -> str:
         f"'{shown(name)}': images of {flagged} of {len(cases)} judged cases pass a bound of the "
         f"guards (column {FLAGS}); look at them before believing their scores"
     )
+
+
+def _listed(words: Sequence[str]) -> str:
+    return ", ".join(words[:-1]) + " and " * (len(words) > 1) + words[-1]
 
 
 def _said(table: FeatureTable, column: str) -> set[str]:

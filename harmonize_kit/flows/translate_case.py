@@ -25,10 +25,12 @@ from harmonize_kit.flows.translate_tissues import tissues_of
 from harmonize_kit.provenance import Journal, digest_file, versions
 from harmonize_kit.storage.nifti_product import write_nifti
 from harmonize_kit.storage.results import ResultStore, owner_of, plain_name
-from harmonize_kit.translation.guards import guard
+from harmonize_kit.translation.guards import change_map, guard
 
 MAKERS = ("harmonize-kit", "numpy", "scipy", "SimpleITK", "nibabel")
-SPREAD = "spread"
+CHANGE, SPREAD = "change", "spread"
+# Raised when what is kept of a case is no longer what was.
+KEPT = 2
 
 
 @dataclass(frozen=True)
@@ -136,6 +138,7 @@ def result_key(work: TranslationWork) -> str:
         "views": list(work.views),
         "guards": work.guards.model_dump(mode="json"),
         "device": computed_on(work.device, networks=work.networks),
+        "kept": KEPT,
         "made_by": [found.get(name, "") for name in MAKERS],
     })  # fmt: skip
     return f"{owner_of(case.id)}-{digest[:52]}"
@@ -165,7 +168,7 @@ def _make(work: TranslationWork) -> _Made:
     modalities = list(read.stack.images)
     told: dict[str, Any] = {
         "to": target, "by": method_of(Path(work.model)), "translated": made is not None,
-        "modalities": modalities, "notes": list(read.notes),
+        "modalities": modalities, "notes": [*read.notes, *(() if made is None else made.notes)],
     }  # fmt: skip
     if made is None:
         same = {
@@ -186,7 +189,10 @@ def _translated(
 
 
 def _on_own_grid(read: ReadCase, applied: Translated) -> dict[tuple[str, str], Volume]:
-    """Return images as their files hold them; outside of the mask, what was there."""
+    """Return images as their files hold them, and maps of what changed and how sure that is.
+
+    Outside of the mask, images are what they were, and maps are 0.
+    """
     order, found = read.stack.order, dict[tuple[str, str], Volume]()
     inside = order.to_grid(read.mask)
     for place, (modality, volume) in enumerate(zip(read.stack.images, read.volumes, strict=True)):
@@ -195,7 +201,10 @@ def _on_own_grid(read: ReadCase, applied: Translated) -> dict[tuple[str, str], V
             raise CaseError(
                 "NONFINITE", "the model made intensities that are not finite of this image"
             )
-        found["", modality] = Volume(np.where(inside, made, _single(volume)), volume.geometry)
+        before = _single(volume)
+        after = np.where(inside, made, before)
+        found["", modality] = Volume(after, volume.geometry)
+        found[CHANGE, modality] = Volume(change_map(before, after, inside), volume.geometry)
         if applied.spread is not None:
             spread = order.to_grid(applied.spread[place])
             found[SPREAD, modality] = Volume(np.ascontiguousarray(spread), volume.geometry)

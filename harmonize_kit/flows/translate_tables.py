@@ -17,6 +17,7 @@ TRANSLATED, MADE_BY, FLAGS = "translated_to", "translated_by", "translation_flag
 NETWORK = "cyclegan"  # what made an image, where it is no fitted method
 FAILURE_COLUMNS = ["id", "stage", "code", "message"]
 MEASURES = ["change", "explained", "spread", "lesion_contrast", "lesion_volume", "tissues"]
+MAPS = ["change", "spread"]
 FLAG_COLUMNS = ["id", "modality", "measure", "value", "bound", "sentence"]
 
 
@@ -60,14 +61,22 @@ def cohort_table(cohort: TranslationCohort, record_of: RecordOf) -> pd.DataFrame
 def guard_table(cohort: TranslationCohort, record_of: RecordOf) -> pd.DataFrame:
     """Return the measures of every translated image, one row an image.
 
-    ``tissues`` says where the classes of tissue came from that each had a curve of its own.
+    ``tissues`` says where the classes of tissue came from that each had a curve of its own,
+    ``change_map`` and ``spread_map`` where the maps are, relative to the output folder.
     """
-    rows = [
-        {"id": case.id, "modality": modality or "Image", **measures}
-        for case in cohort.cases
-        for modality, measures in _of(record_of(case.id), "measures", {}).items()
-    ]
-    return pd.DataFrame(rows, columns=["id", "modality", *MEASURES])
+    rows: list[dict[str, Any]] = []
+    for case in cohort.cases:
+        record = record_of(case.id)
+        files: Mapping[str, Any] = _of(record, "files", {})
+        for modality, measures in _of(record, "measures", {}).items():
+            paths = {
+                f"{kind}_map": files[f"{kind} {modality}"]["path"]
+                for kind in MAPS
+                if f"{kind} {modality}" in files
+            }
+            rows.append({"id": case.id, "modality": modality or "Image", **measures, **paths})
+    columns = ["id", "modality", *MEASURES, *(f"{kind}_map" for kind in MAPS)]
+    return pd.DataFrame(rows, columns=columns)
 
 
 def flag_table(cohort: TranslationCohort, record_of: RecordOf) -> pd.DataFrame:

@@ -76,6 +76,32 @@ KEPT_METRICS: dict[str, Metric] = {
         0.0,
         topic="agreement",
     ),
+    "planted_feature_icc": Metric(
+        "Features with the true ones, ICC",
+        "ICC(2,1), absolute agreement, of each feature with the same feature of the true table, "
+        "case by case; the median over features.",
+        "0",
+        two_decimals,
+        0.0,
+        topic="agreement",
+    ),
+    "planted_feature_bias": Metric(
+        "Bias of features",
+        "Mean difference of each feature from the same feature of the true table, case by case, in "
+        "standard deviations of the true one; the median over features, in which biases of unlike "
+        "sign cancel.",
+        "",
+        two_decimals,
+        ideal=0.0,
+        topic="agreement",
+    ),
+    "planted_feature_bias_size": Metric(
+        "Size of the bias of features",
+        "The same mean difference of each feature whatever its sign; the median over features.",
+        "",
+        two_decimals,
+        topic="agreement",
+    ),
     "planted_curve_distance": Metric(
         "Distance of curves from the true ones",
         "How far the smooth course of a feature over the covariate lies from that in the true "
@@ -148,6 +174,24 @@ KEPT_METRICS: dict[str, Metric] = {
         "0",
         two_decimals,
         0.0,
+        topic="reliability",
+    ),
+    "site_bias": Metric(
+        "Bias between two sites",
+        "Mean difference of each feature between the sites, over subjects who were measured at "
+        "both, the second less the first by name, in standard deviations at the first; the median "
+        "over features, in which biases of unlike sign cancel.",
+        "",
+        two_decimals,
+        ideal=0.0,
+        topic="reliability",
+    ),
+    "site_bias_size": Metric(
+        "Size of the bias between sites",
+        "The same mean difference of each feature whatever its sign, over all pairs of sites; the "
+        "median over features.",
+        "",
+        two_decimals,
         topic="reliability",
     ),
     "within_subject_share": Metric(

@@ -206,8 +206,17 @@ WORKS = (
         metrics=("icc",),
     ),
     Work(
+        ("Bland JM", "Altman DG"),
+        "Statistical methods for assessing agreement between two methods of clinical measurement",
+        "The Lancet", 1986, "327", "307-310", "10.1016/S0140-6736(86)90837-8",
+        metrics=(
+            "site_bias", "site_bias_size", "planted_feature_bias", "planted_feature_bias_size",
+        ),
+    ),
+    Work(
         ("Lin LI",),
         "A concordance correlation coefficient to evaluate reproducibility",
-        "Biometrics", 1989, "45", "255-268", "10.2307/2532051", metrics=("ccc",),
+        "Biometrics", 1989, "45", "255-268", "10.2307/2532051",
+        metrics=("ccc", "planted_feature_agreement"),
     ),
 )  # fmt: skip

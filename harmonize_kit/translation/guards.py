@@ -114,7 +114,7 @@ def guard(
     """
     inside = before[mask].astype(np.float64)
     change = after[mask].astype(np.float64) - inside
-    unit = float(inside.std()) or 1.0
+    unit = _unit(inside)
     classes = np.zeros(len(inside), int) if tissues is None else tissues[mask]
     if lesion is not None:
         # A lesion is no tissue of the others, and may keep a curve of its own.
@@ -129,6 +129,23 @@ def guard(
         contrast,
         volume,
     )
+
+
+def change_map(before: Image, after: Image, mask: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """Return what became of each voxel, in the units of :attr:`Guarded.change`, shape (z, y, x).
+
+    ``(after - before) / SD(before inside the mask)``, and 0 outside of it. Its mean size inside the
+    mask is that measure.
+
+    Parameters
+    ----------
+    before, after : ndarray, shape (z, y, x)
+    mask : ndarray of bool, shape (z, y, x)
+    """
+    found = np.zeros(mask.shape, np.float32)
+    inside = before[mask].astype(np.float64)
+    found[mask] = (after[mask] - inside) / _unit(inside)
+    return found
 
 
 def explained_share(
@@ -164,6 +181,10 @@ def explained_share(
     design = np.hstack([field, field * intensity[:, None]])
     rest -= design @ np.linalg.lstsq(design, rest, rcond=None)[0]
     return float(np.clip(1 - np.square(rest).sum() / total, 0, 1))
+
+
+def _unit(inside: NDArray[np.float64]) -> float:
+    return float(inside.std()) or 1.0
 
 
 def _slow_terms(places: NDArray[np.integer]) -> NDArray[np.float64]:

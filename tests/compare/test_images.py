@@ -10,7 +10,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from harmonize_kit.compare.feature_agreement import feature_agreement
+from harmonize_kit.compare.feature_agreement import (
+    feature_agreement,
+    feature_bias,
+    median_agreement,
+    resampled_agreement,
+)
 from harmonize_kit.compare.image_similarity import (
     histogram_distance,
     normalised_mutual_information,
@@ -147,3 +152,31 @@ def test_feature_agreement_is_lins_coefficient():
     np.testing.assert_allclose(feature_agreement(x, y), 1 - apart / independent, rtol=1e-10)
     assert (feature_agreement(x, np.ones_like(x)) == 0).all()
     np.testing.assert_allclose(feature_agreement(x, x), 1)
+
+
+def test_bias_of_features_is_the_mean_paired_difference_in_sds_of_the_truth():
+    truth = np.random.default_rng(0).normal(size=(30, 4)) * [1, 10, 1e-3, 0] + [0, 5, 0, 2]
+    made = truth + truth.std(axis=0) * [0.5, -0.25, -0.5, 0] + [0, 0, 0, 1]
+    np.testing.assert_allclose(feature_bias(made, truth), [0.5, -0.25, -0.5, np.nan], atol=1e-10)
+    found = median_agreement(made, truth)  # of the three whose truth varies
+    assert found["bias"] == pytest.approx(-0.25)
+    assert found["bias_size"] == pytest.approx(0.5)
+    flat = np.ones_like(truth)
+    assert median_agreement(flat, truth)["icc"] == 0  # making everybody alike earns nothing
+    assert set(median_agreement(made, flat)) == {"agreement", "icc"}
+
+
+def test_a_bootstrap_sample_is_judged_as_the_cases_it_holds():
+    rng = np.random.default_rng(1)
+    truth = rng.normal(size=(25, 3)) * [1, 100, 1e-4]
+    made = 0.8 * truth + truth.std(axis=0) * rng.normal(scale=0.4, size=(25, 3)) + [0.3, 20, 0]
+    weights = rng.multinomial(25, np.full(25, 1 / 25), size=4).astype(float)
+    drawn = resampled_agreement(made, truth, weights)
+    for place, counts in enumerate(weights.astype(int)):
+        rows = np.repeat(np.arange(25), counts)
+        for name, value in median_agreement(made[rows], truth[rows]).items():
+            assert drawn[name][place] == pytest.approx(value, rel=1e-8), name
+    none = resampled_agreement(made, truth, weights[:0])
+    assert [draws.shape for draws in none.values()] == [(0,)] * 4
+    flat = resampled_agreement(made, np.ones_like(truth), weights)
+    assert flat["bias"].size == 0

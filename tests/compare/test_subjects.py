@@ -17,6 +17,8 @@ from harmonize_kit.compare.subject_agreement import (
     concordance,
     find_crossing,
     intraclass,
+    site_bias,
+    site_bias_size,
     within_subject_share,
 )
 from harmonize_kit.config.compare import CompareConfig
@@ -81,6 +83,19 @@ def test_shift_of_a_site_is_disagreement_and_what_does_not_vary_earns_nothing():
     assert (within_subject_share(np.full((24, 2), 4.2), np.repeat(np.arange(8), 3)) == 1).all()
 
 
+def test_bias_between_sites_is_in_sds_of_the_first_and_unknown_where_it_does_not_vary():
+    rng = np.random.default_rng(2)
+    first = np.hstack([rng.normal(size=(8, 2)) * [3.0, 0.1], np.full((8, 1), 4.2)])
+    second = first + first.std(axis=0) * [0.5, -1.0, 0] + [0, 0, 1]
+    pair = Crossing(np.arange(16).reshape(2, 8).T, np.arange(2))
+    found = site_bias(np.vstack([first, second]), pair)
+    np.testing.assert_allclose(found, [0.5, -1, np.nan])
+    np.testing.assert_allclose(site_bias_size(np.vstack([first, second]), pair), np.abs(found))
+    three = Crossing(np.arange(24).reshape(3, 8).T, np.arange(3))
+    size = site_bias_size(np.vstack([first, second, first]), three)
+    np.testing.assert_allclose(size, [1 / 3, 2 / 3, np.nan])  # of three pairs, one at no distance
+
+
 @settings(max_examples=30, deadline=None)
 @given(seed=st.integers(0, 10_000), n=st.integers(4, 60))
 def test_a_crossing_is_complete_and_of_the_right_cases(seed: int, n: int):
@@ -128,3 +143,9 @@ def test_travellers_of_the_phantom_agree_better_without_the_site(quick: CompareC
     assert all(share is not None and not share.higher_is_better for share in shares)
     raw, true, nothing = (share.value for share in shares if share is not None)
     assert true < raw < nothing == 1
+    assert card.find("raw", "site_bias") is None  # between three sites there is no sign
+    sizes = [card.find(name, "site_bias_size") for name in ("raw", "true")]
+    assert all(size is not None and size.interval is not None for size in sizes)
+    raw, true = (size.value for size in sizes if size is not None)
+    assert true < 0.2 < raw
+    assert card.find("constant", "site_bias_size") is None  # nothing varies, so no bias is known

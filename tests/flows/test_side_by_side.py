@@ -136,10 +136,26 @@ def test_a_network_without_a_simpler_method_beside_it_is_told(small: FeatureTabl
     (told,) = origin_warnings({"raw": small, "gan": network}, small.ids)
     assert "no simpler image method" in told
     assert "'gan'" in told
-    assert origin_warnings({"raw": small, "gan": network, "curve": curve}, small.ids) == []
     assert origin_warnings({"raw": small, "nyul": made(small)}, small.ids) == []
     combat = replace(made(small), made_by={"command": "apply", "model": "m"})
     assert len(origin_warnings({"raw": small, "gan": network, "combat": combat}, small.ids)) == 1
+
+
+def test_each_simpler_method_that_is_absent_is_named(small: FeatureTable) -> None:
+    def by(maker: str) -> FeatureTable:
+        return made(small, translated_to="A", translated_by=maker)
+
+    tables = {"raw": small, "gan": by("cyclegan"), "a": by("curve-field")}
+    (told,) = origin_warnings(tables, small.ids)
+    assert told.endswith("absent: histogram matching, Nyul's method and the atlas template")
+    # Another table, whatever it is, stands for none of them; nor does ComBat by such a name.
+    combat = replace(made(small), made_by={"command": "apply", "model": "m"})
+    more = {**tables, "one scanner": made(small), "nyul": combat, "b": by("atlas-template")}
+    (told,) = origin_warnings(more, small.ids)
+    assert told.endswith("absent: histogram matching and Nyul's method")
+    # One that does not say what made it is told by its name.
+    every = {**more, "n4+nyul": made(small), "c": by("histogram-matching")}
+    assert origin_warnings(every, small.ids) == []
     flags = ["change"] * 4 + [""] * 26
     flagged = made(small, translation_flags=flags)
     (told,) = origin_warnings({"raw": small, "nyul": flagged}, small.ids[2:])

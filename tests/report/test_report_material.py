@@ -125,6 +125,19 @@ def test_slices_share_one_window_and_no_change_is_white() -> None:
     assert "bright, axial slice, difference from raw" in bright.differences[0].text
 
 
+def test_differences_are_told_in_standard_deviations_of_the_content_before() -> None:
+    first = ball().before
+    region = first > 0
+    unit = first[region].std()
+    # What lies beyond the content is no change.
+    shifted = np.where(region, first + 0.5 * unit, 1e6)
+    found = slice_image(ball(after=(shifted,), region=region))
+    assert found.largest == "±0.5"
+    colours = pixels(found.states[1].differences[0].uri)
+    assert colours[2, 2].min() > 250
+    assert colours[20, 10].min() < 60
+
+
 def test_slices_are_as_large_as_the_head_is() -> None:
     """Voxels of 2 mm in x: 40 mm both ways in the axial plane, 40 x 30 in the coronal one."""
     sliced = slice_image(ball())

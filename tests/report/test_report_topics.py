@@ -131,6 +131,10 @@ def test_the_lead_on_biology_names_losses_first() -> None:
         ("site_kbet", "Büttner 2019"),
         ("subject_icc", "Shrout 1979"),
         ("subject_ccc", "Lin 1989"),
+        ("planted_feature_agreement", "Lin 1989"),
+        ("planted_feature_icc", "Shrout 1979"),
+        ("planted_feature_bias_size", "Bland 1986"),
+        ("site_bias", "Bland 1986"),
         ("site_energy_distance", "Székely 2013"),
     ],
 )

@@ -48,7 +48,7 @@ class SlicedImage:
     """One image, before first and then as each candidate has it.
 
     ``window`` and ``largest`` say in words what black, white and the strongest colours stand for,
-    ``outlined`` whether a lesion is marked.
+    the latter in standard deviations of the image before; ``outlined`` whether a lesion is marked.
     """
 
     name: str
@@ -63,15 +63,17 @@ def slice_image(change: ImageChange) -> SlicedImage:
 
     All states share one window of grey, the 1st to 99th percentile of what is not background
     before, so that a change of brightness is seen as one; where the content is known, the rest is
-    black. Differences from before are white at no
-    change; their colours reach full strength at the 99.5th percentile of their size over all
-    candidates, so that they can be compared.
+    black. Differences from before are in its standard deviations there and white at no change;
+    their colours reach full strength at the 99.5th percentile of their size over all candidates, so
+    that they can be compared.
     """
     before = change.before
     content = before > before.min() if change.region is None else change.region
     inside = before[content] if content.any() else before
     low, high = (float(end) for end in np.percentile(inside, (1, 99)))
-    differences = [after - before for after in change.after]
+    unit = float(inside.std()) or 1.0
+    judged = np.ones_like(content) if change.region is None else content
+    differences = [np.where(judged, after - before, 0.0) / unit for after in change.after]
     sizes = [float(np.percentile(np.abs(found), 99.5)) for found in differences]
     largest = max(sizes, default=0.0) or 1.0
     name = shown(change.name)
