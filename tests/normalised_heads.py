@@ -59,8 +59,9 @@ def make_heads(
         row |= {
             "Label": "1",
             "scanner": site,
-            "age": str(40 + number),
-            "sex": "fm"[number // 2 % 2],
+            # Alike at all sites, where they have as many heads.
+            "age": str(40 + sites[:number].count(site)),
+            "sex": "fm"[sites[:number].count(site) % 2],
         }
         rows.append(row)
     table = folder / "cohort.csv"

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
 from harmonize_kit_cli.console import Console, Outcome, command_options
+from harmonize_kit_cli.inspect_translation import say_translation
 
 
 @click.command()
@@ -15,19 +17,29 @@ from harmonize_kit_cli.console import Console, Outcome, command_options
 def inspect(console: Console, model: Path) -> Outcome:
     """Say what a saved MODEL was fitted on and with; no subject's data is in it.
 
+    MODEL is a folder that fit, adapt, federate, import-model, translate fit or translate train
+    wrote. One that was damaged or changed is refused (exit code 7).
+
     \b
     Examples:
       harmonize-kit inspect model
       harmonize-kit inspect model --json
+      harmonize-kit inspect template
     """
     from harmonize_kit.flows.inspect import inspect as run_inspect
 
     found = run_inspect(model)
+    by = found["made_by"].get("versions", {}).get("harmonize-kit")
+    console.say(f"{found['kind']} {found['digest']}{f', by harmonize-kit {by}' if by else ''}")
+    if "modalities" in found:
+        say_translation(console, found)
+    else:
+        _say_harmonizer(console, found)
+    return Outcome(found)
+
+
+def _say_harmonizer(console: Console, found: dict[str, Any]) -> None:
     chosen = found["configuration"]
-    console.say(
-        f"{found['kind']} {found['digest']}, by harmonize-kit "
-        f"{found['made_by'].get('versions', {}).get('harmonize-kit', '?')}"
-    )
     columns = ", ".join(stage["batch"] for stage in found["stages"])
     console.say(f"  site column   {columns}")
     console.say(f"  preserves     {chosen['preserve'] or 'nothing'}")
@@ -49,4 +61,3 @@ def inspect(console: Console, model: Path) -> Outcome:
                 f"    {name:<22} {about['cases']:>5} {about['root_mean_square_shift']:>18.3f} "
                 f"{about['geometric_mean_variance_ratio']:>17.3f}"
             )
-    return Outcome(found)

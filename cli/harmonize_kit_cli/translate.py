@@ -68,6 +68,10 @@ translate.add_command(fit)
 @click.option("--site", required=True, metavar="COL", help="Column of the sites.")
 @click.option("--reference", metavar="SITE", help="The site whose look images get.")
 @click.option("--match", metavar="COLS", help="Covariates that batches are matched on: age,sex.")
+@click.option(
+    "--alike", metavar="COLS",
+    help="Covariates that sites must not differ in; without, those called age and sex.",
+)  # fmt: skip
 @click.option("--modalities", metavar="NAMES", help="Those to take, as channels in this order.")
 @click.option(
     "--despite-differences", is_flag=True,
@@ -91,6 +95,7 @@ def train(
     site: str,
     reference: str | None,
     match: str | None,
+    alike: str | None,
     modalities: str | None,
     despite_differences: bool,
     id_column: str | None,
@@ -123,7 +128,7 @@ def train(
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     options = TrainOptions(
         site, reference, columns_of(match), columns_of(modalities), id_column, allow, device, seed,
-        resume, despite_differences, columns_of(log_to), mlflow_uri,
+        resume, despite_differences, columns_of(log_to), mlflow_uri, columns_of(alike),
     )  # fmt: skip
     start = time.monotonic()
     with training_progress(quiet=console.quiet or not first) as (cases, steps):
@@ -212,9 +217,11 @@ def _tell_training(console: Console, run: TrainingRun, seconds: float) -> Outcom
     done = f"{run.steps - run.begun_at} of {run.steps} steps now" if run.begun_at else (
         f"{run.steps} steps"
     )  # fmt: skip
+    others = [site for site in run.cases if site != run.reference]
+    served = "any site" if len(others) > 1 else others[0]
     console.say(
         f"Trained on {run.slices} slices ({counts}), {done}, {run.device}: {run.folder}, images of "
-        f"any site to {run.reference}"
+        f"{served} to {run.reference}"
     )
     console.say(f"Took {duration(seconds)}; losses by step: {run.folder}/metrics.jsonl")
     document = {

@@ -31,16 +31,21 @@ class DifferencesConfig(BaseModel):
     standardised : float
         Largest difference of the means of a continuous covariate in pooled standard deviations; 0.5
         is what Cohen (1988) called medium, and a difference one can see.
-    alike : tuple of str
+    lesion_load : float
+        Largest ratio of the typical (geometric mean) load of cases with a lesion, as batches are
+        drawn.
+    alike : tuple of str, optional
         Columns that are held to these bounds as they are. Those that batches are matched on are
-        held to them as they are drawn.
+        held to them as they are drawn. None takes the columns that are called as age and sex are,
+        unless batches are matched on them or a case has no value; an empty list takes none.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     share: Share = 0.2
     standardised: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 0.5
-    alike: tuple[str, ...] = ()
+    lesion_load: Annotated[float, Field(ge=1, allow_inf_nan=False)] = 2.0
+    alike: tuple[str, ...] | None = None
 
 
 class TranslationConfig(BaseModel):

@@ -35,8 +35,9 @@ class GeneratorConfig(BaseModel):
         Residual blocks at the lowest resolution.
     head : {"residual", "direct"}
         "residual": output = input + change, the change starting at zero. A generator that has
-        learned nothing then leaves images as they are, where "direct" (a tanh of its own, for
-        intensities within -1 and 1) destroys them until it has learned to copy.
+        learned nothing then leaves images as they are, where "direct" (a tanh of its own,
+        scaled to the intensities of the training slices) destroys them until it has learned to
+        copy.
     smooth_field : bool
         Add to the residual head a gain and an offset that vary slowly over the image, as receive
         coils make them differ between scanners.
@@ -127,8 +128,10 @@ class ObjectiveConfig(BaseModel):
 
     Parameters
     ----------
-    adversarial : {"least-squares", "relativistic"}
-        Mao et al. (2017), or its relativistic average (Jolicoeur-Martineau 2019).
+    adversarial : {"least-squares", "relativistic", "paired"}
+        Mao et al. (2017), its relativistic average (Jolicoeur-Martineau 2019), or its relativistic
+        pair: each made image against the real one that shows the same place of the head. Wants
+        ``same_place`` batches and no replay.
     cycle, identity : float
         Weights of coming back to where one started, and of leaving images of the target site as
         they are (Zhu et al. 2017: 10 and 5).
@@ -139,7 +142,8 @@ class ObjectiveConfig(BaseModel):
         Weight of the gradient penalty on real images (Mescheder et al. 2018, who sum over the
         output); 0 leaves it out.
     r1_every : int
-        Steps between penalties, each then weighing that much more (Karras et al. 2020).
+        Turns of a site between its penalties, each then weighing that much more (Karras et al.
+        2020).
     feature_matching : float
         Weight of alike mean features in the discriminator (Salimans et al. 2016).
     lesion : float
@@ -153,7 +157,7 @@ class ObjectiveConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    adversarial: Literal["least-squares", "relativistic"] = "least-squares"
+    adversarial: Literal["least-squares", "relativistic", "paired"] = "least-squares"
     cycle: Weight = 10.0
     identity: Weight = 5.0
     consistency: Literal["squared", "absolute"] = "squared"
@@ -163,6 +167,15 @@ class ObjectiveConfig(BaseModel):
     lesion: Weight = 0.0
     structure: Weight = 0.0
     replay: Annotated[int, Field(ge=0)] = 50
+
+    @model_validator(mode="after")
+    def _pairs_are_not_replayed(self) -> Self:
+        if self.adversarial == "paired" and self.replay:
+            raise ValueError(
+                "adversarial: paired compares images of the same place, which replayed ones are "
+                f"not; set replay: 0, got {self.replay}"
+            )
+        return self
 
 
 class Phase(BaseModel):
@@ -182,6 +195,57 @@ class Phase(BaseModel):
     shrink: Positive = 1
 
 
+class Augmentation(BaseModel):
+    """The most that each change of training images may be; how much it is, is drawn evenly.
+
+    Images of both sites are varied alike, with masks, lesions and places in the head. What is 0 is
+    left out. By itself this is geometry alone, heads as they might have lain and might have grown,
+    and leaves intensities alone, but for what interpolation smooths: with a probability below 1
+    networks see sharp images too.
+
+    Parameters
+    ----------
+    probability : float
+        That an image is moved, and, drawn apart, that its intensities are changed.
+    rotation : float
+        In degrees: of slices in their plane, of patches about each axis.
+    scale : float
+        Change of size along each axis, as a share.
+    shift : float
+        Along each axis, as a share of the side of what is shown (a slice, a crop, a patch).
+    elastic : float
+        Displacement of each of 7 control points an axis of a cubic B-spline, as a share of the
+        side. At most 0.1, beyond which space could fold (Choi and Lee 2000).
+    bias_field, log_gamma : float
+        **They change what separates sites.** A smooth gain (coefficients of a cubic polynomial in
+        the logarithm) and an exponent (its logarithm), for each modality, on intensities that run
+        from 0 to 1 in the head as it is shown. Both sites get wider alike, and the reference too:
+        the generator is taught that any of these looks is the reference's, so it corrects less of
+        the differences of this kind. For networks that shall stand new scanners, at that price.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    probability: Annotated[float, Field(ge=0, le=1)] = 0.5
+    rotation: Annotated[float, Field(ge=0, le=45)] = 10.0
+    scale: Annotated[float, Field(ge=0, le=0.5)] = 0.1
+    shift: Annotated[float, Field(ge=0, le=0.5)] = 0.05
+    elastic: Annotated[float, Field(ge=0, le=0.1)] = 0.0
+    bias_field: Annotated[float, Field(ge=0, le=2)] = 0.0
+    log_gamma: Annotated[float, Field(ge=0, le=2)] = 0.0
+
+    @property
+    def moves(self) -> bool:
+        """Whether images may come to lie elsewhere."""
+        sizes = (self.rotation, self.scale, self.shift, self.elastic)
+        return self.probability > 0 and any(size > 0 for size in sizes)
+
+    @property
+    def recolours(self) -> bool:
+        """Whether intensities may change."""
+        return self.probability > 0 and (self.bias_field > 0 or self.log_gamma > 0)
+
+
 class TrainingConfig(BaseModel):
     """How networks are trained.
 
@@ -196,6 +260,12 @@ class TrainingConfig(BaseModel):
         Voxels a side of the random crops, or of patches, a multiple of 4; None takes slices whole.
     flip : bool
         Mirror images left to right at random.
+    same_place : bool
+        Show of both sites the same place of the head: slices (or middles of patches) at about the
+        same height, a standard deviation of 1/32 of it apart, cropped and mirrored alike. A
+        discriminator that compares like with like has a steadier gradient.
+    augmentation : Augmentation, optional
+        Vary them further; None does not.
     generator_rate, discriminator_rate : float
         Learning rates of Adam; the discriminator's is the greater (Heusel et al. 2017), so that one
         step each suffices.
@@ -209,14 +279,17 @@ class TrainingConfig(BaseModel):
     precision : {"fp32", "bf16", "fp16"}
         Of the convolutions; weights, losses and statistics stay in 32 bits.
     compile : bool
-        Let torch.compile fuse the networks: pays after some hundred steps on a GPU.
+        Let torch.compile fuse the networks. Compiling takes its time, and again at the next phase;
+        that it pays has not been measured, ``tests/benchmarks/training.py --compile`` tells. Steps
+        with the gradient penalty (``objective.r1``) compute the discriminators' losses uncompiled.
+        A training may go on with it or without.
     seed : int
         Of weights, batches, crops and the replay buffer.
     bandwidth : float
         Batches are matched on continuous covariates by a Gaussian kernel of this many standard
         deviations; see :mod:`harmonize_kit.translation.matching`.
     log_every, checkpoint_every : int
-        Steps.
+        Steps. What is logged are means since the last time, by site.
     keep : int
         Checkpoints kept.
     samples : int
@@ -230,6 +303,8 @@ class TrainingConfig(BaseModel):
     accumulate: Positive = 1
     crop: Annotated[int, Field(ge=16, multiple_of=4)] | None = None
     flip: bool = True
+    same_place: bool = True
+    augmentation: Augmentation | None = None
     generator_rate: Annotated[float, Field(gt=0)] = 1e-4
     discriminator_rate: Annotated[float, Field(gt=0)] = 4e-4
     betas: tuple[float, float] = (0.5, 0.999)

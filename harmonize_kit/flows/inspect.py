@@ -1,4 +1,4 @@
-"""inspect: what a saved model was fitted on and with."""
+"""inspect: what a saved model, of features or of images, was fitted on and with."""
 
 from __future__ import annotations
 
@@ -16,17 +16,24 @@ from harmonize_kit.combat import (
     parts_of,
 )
 from harmonize_kit.flows.fit import model_digest
+from harmonize_kit.flows.inspect_translation import inspect_translation
 from harmonize_kit.flows.models import load_fitted
+from harmonize_kit.flows.translate_load import is_translation
 
 
 def inspect(model: Path) -> dict[str, Any]:
     """Return a description of a saved model, as plain values.
+
+    Of a model of translation it is that of
+    :func:`~harmonize_kit.flows.inspect_translation.inspect_translation`.
 
     Raises
     ------
     ConfigError, IntegrityError
         If there is no model, or it was damaged or changed.
     """
+    if is_translation(model):
+        return inspect_translation(model)
     fitted, made_by = load_fitted(model)
     parts = parts_of(fitted)
     first = parts[0]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pandas as pd
@@ -14,6 +14,8 @@ from harmonize_kit.config.reader_study import SIDES, ReaderStudyConfig
 from harmonize_kit.errors import ConfigError, InputError
 from harmonize_kit.flows.output_folder import open_folder, writing
 from harmonize_kit.flows.reader_study_images import Candidate, Planes, cut_case, read_candidate
+from harmonize_kit.flows.translate_cohort import SPLIT, TRAIN
+from harmonize_kit.flows.translate_tables import MADE_BY
 from harmonize_kit.provenance import RunRecord, digest_file
 from harmonize_kit.report.reader_study import render_study, require_blind, study_content
 from harmonize_kit.report.reader_study_items import KEY_COLUMNS, StudyItem, draw_items, key_rows
@@ -77,7 +79,8 @@ def reader_study(
     ConfigError
         If names or texts would tell readers what they see, or the folder holds another key.
     InputError
-        If there are too few cases, or an image cannot be shown.
+        If there are too few cases, or none that no translation was learned from, or an image
+        cannot be shown.
     CaseError
         If an image cannot be read, or those of a case lie on different grids.
     """
@@ -90,7 +93,8 @@ def reader_study(
             **config.model_dump(mode="json"),
         },
     )
-    candidates = [read_candidate(name, path, modality) for name, path in cohorts.items()]
+    read = [read_candidate(name, path, modality) for name, path in cohorts.items()]
+    candidates = _held_out(read)
     sites, subjects = _column(candidates, site), _column(candidates, subject)
     ids = [case for one in candidates for case in one.cases]
     require_blind(config, [*cohorts, *ids, *sites.values(), *subjects.values()])
@@ -128,6 +132,28 @@ def _planes(
         for name, cut in cut_case(case, shown, config.slices, config.window).items():
             planes[case, name] = cut
     return planes
+
+
+def _held_out(candidates: Sequence[Candidate]) -> Sequence[Candidate]:
+    """Leave out the cases that a translation was learned from: it does better on them."""
+    parts = [part for one in candidates for part in one.column(SPLIT).items()]
+    trained = {case for case, part in parts if part.lower() == TRAIN}
+    if not trained or not any(one.column(MADE_BY) for one in candidates):
+        return candidates
+    kept = [
+        replace(one, cases={i: case for i, case in one.cases.items() if i not in trained})
+        for one in candidates
+    ]
+    if not any(one.cases for one in kept):
+        raise InputError(
+            f"reader study: expected cases that no translation was learned from, got only cases "
+            f"that column '{SPLIT}' calls '{TRAIN}'; translate held-out cases too"
+        )
+    logger.warning(
+        "%d cases are not shown, since a translation was learned from them (column '%s' says '%s')",
+        len(trained), SPLIT, TRAIN,
+    )  # fmt: skip
+    return kept
 
 
 def _column(candidates: Sequence[Candidate], name: str) -> dict[str, str]:

@@ -20,7 +20,7 @@ from harmonize_kit.storage.columns import read_text_table, text_frame
 from harmonize_kit.storage.identity import find_column, find_id_column
 
 SUBJECT = "subject"
-_SESSION = re.compile(r"^(sub-[A-Za-z0-9]+)_ses-")
+SESSION = re.compile(r"^(sub-[A-Za-z0-9]+)_ses-")
 _NAMED = 5  # cases a message names
 
 
@@ -113,7 +113,7 @@ def _missing(
 
 def _torn(ids: Sequence[str]) -> tuple[str, ...]:
     """Return a note where ids look like several sessions of one subject."""
-    people = [match[1] for case in ids if (match := _SESSION.match(case))]
+    people = [match[1] for case in ids if (match := SESSION.match(case))]
     if len(set(people)) == len(people):
         return ()
     return (

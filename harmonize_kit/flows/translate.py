@@ -56,6 +56,9 @@ class TrainOptions:
         Logs beside ``metrics.jsonl``: "tensorboard", "mlflow".
     mlflow_uri : str, optional
         Where MLflow keeps runs, instead of the folder of the model.
+    alike : tuple of str
+        Covariates that sites must not differ in, beside those of the configuration. Where neither
+        names any, the columns called as age and sex are compared.
     """
 
     site: str
@@ -70,6 +73,7 @@ class TrainOptions:
     despite_differences: bool = False
     log_to: tuple[str, ...] = ()
     mlflow_uri: str | None = None
+    alike: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from typing import NamedTuple
 from harmonize_kit.core.cohort import Case, Cohort
 from harmonize_kit.errors import TableError, did_you_mean
 from harmonize_kit.flows.preprocess_input import CaseInput
+from harmonize_kit.flows.translate_subjects import require_apart
 from harmonize_kit.storage.cohorts import read_cohort
 from harmonize_kit.storage.identity import find_column
 
@@ -131,7 +132,8 @@ def training_cases(found: TranslationCohort, covariates: Sequence[str]) -> Trans
     Raises
     ------
     TableError
-        If none is left, or a site or covariate of one is missing.
+        If none is left, a subject is among them and among the others, or a site or covariate of one
+        is missing.
     """
     cohort, cases, notes = found.cohort, found.cases, found.notes
     split = find_column(cohort.columns, SPLIT)
@@ -145,19 +147,24 @@ def training_cases(found: TranslationCohort, covariates: Sequence[str]) -> Trans
         left = len(found.cases) - len(cases)
         notes = (*notes, f"{len(cases)} cases are trained on, whose '{split}' is '{TRAIN}'; the "
                  f"other {left} are not looked at")  # fmt: skip
+        notes = (*notes, *require_apart(cohort, split, [case.id for case in cases]))
     columns = [column_of(cohort, name) for name in covariates]
     problems = _missing(cohort, "the site", [c.id for c in cases if not c.site])
     values: dict[str, dict[str, Value]] = {case.id: {} for case in cases}
     for name in columns:
         texts = {case.id: case.source.case.columns[name].strip() for case in cases}
-        absent = [case for case, text in texts.items() if text.lower() in MISSING]
-        problems += _missing(cohort, f"'{name}'", absent)
+        problems += _missing(cohort, f"'{name}'", lacking(cases, name))
         for case, value in _values(texts).items():
             values[case][name] = value
     if problems:
         raise TableError("; ".join(problems), problems)
     cases = tuple(replace(case, covariates=MappingProxyType(values[case.id])) for case in cases)
     return TranslationCohort(cohort, cases, found.modalities, notes)
+
+
+def lacking(cases: Sequence[TranslationCase], column: str) -> list[str]:
+    """Return the ids of the cases that say nothing in a column."""
+    return [c.id for c in cases if c.source.case.columns[column].strip().lower() in MISSING]
 
 
 def _values(texts: Mapping[str, str]) -> dict[str, Value]:

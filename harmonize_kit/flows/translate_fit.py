@@ -11,12 +11,15 @@ from harmonize_kit.config.translate_fit import BY_IMAGE, ON_GRID, FitConfig, Gri
 from harmonize_kit.errors import ConfigError, DesignError, did_you_mean
 from harmonize_kit.flows.output_folder import writing
 from harmonize_kit.flows.translate import CaseProgress
-from harmonize_kit.flows.translate_alike import differences_as_they_are, require_alike
+from harmonize_kit.flows.translate_alike import (
+    compared_columns,
+    differences_as_they_are,
+    require_alike,
+)
 from harmonize_kit.flows.translate_by_image import ByImage, fit_by_image
 from harmonize_kit.flows.translate_by_site import AtlasGrid, BySite, SiteMap
 from harmonize_kit.flows.translate_cohort import (
     TranslationCohort,
-    column_of,
     read_translation_cohort,
     training_cases,
 )
@@ -113,7 +116,8 @@ def fit_baseline(
     alike : sequence of str
         Covariates in which the sites must not differ beyond the bounds of
         :class:`~harmonize_kit.config.translate.DifferencesConfig`, for the methods with a change
-        for each site: what differs is taken for the scanner.
+        for each site: what differs is taken for the scanner. Where none is named, columns called
+        as age and sex are compared, and differences told.
     despite_differences : bool
         Whether to fit though they do, and say so.
     id_column : str, optional
@@ -208,16 +212,18 @@ def _require_alike(
     cohort: TranslationCohort, method: Method, names: Sequence[str], reference: str, *,
     despite: bool,
 ) -> list[str]:  # fmt: skip
-    """Return in what covariates sites differ beyond the bounds; refuse it unless ``despite``."""
-    if not names:
-        return []
+    """Return in what covariates sites differ beyond the bounds; refuse it unless ``despite``.
+
+    Columns of age and sex that nobody named are told of, and not refused.
+    """
     if method in BY_IMAGE:
-        raise ConfigError(f"{method} looks at no site beside the reference; leave out --alike")
-    cohort = training_cases(cohort, names)
-    columns = [column_of(cohort.cohort, name) for name in names]
-    found = differences_as_they_are(cohort, columns, reference)
+        if names:
+            raise ConfigError(f"{method} looks at no site beside the reference; leave out --alike")
+        return []
+    columns, _ = compared_columns(cohort, names or None, ())
+    found = differences_as_they_are(training_cases(cohort, columns), columns, reference)
     told = require_alike(found, DifferencesConfig(), despite=True)
-    if told and not despite:
+    if told and names and not despite:
         raise DesignError(
             f"sites differ in more than their scanners, which {method} would take for the "
             f"scanners': {'; '.join(told)}. Fit on cases that are alike, or say "

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -80,7 +80,15 @@ def save_fitted(model: ByImage | BySite, told: FittedOn, folder: Path) -> None:
     FORMAT.save(folder, told.config.method, told.model_dump(mode="json"), arrays, made_by)
 
 
-def read_fitted(folder: Path) -> ByImage | BySite:
+class ReadFitted(NamedTuple):
+    """A fitted translation, what it says of itself, and what made it."""
+
+    model: ByImage | BySite
+    told: FittedOn
+    made_by: Mapping[str, Any]
+
+
+def read_fitted(folder: Path) -> ReadFitted:
     """Read a folder and prove that it is what was written.
 
     Raises
@@ -96,19 +104,14 @@ def read_fitted(folder: Path) -> ByImage | BySite:
         where = ".".join(map(str, first["loc"]))
         raise IntegrityError(f"{folder}: field '{where}': {first['msg']}; fit anew") from error
     if told.config.method in BY_IMAGE:
-        return _by_image(told, stored.arrays, str(folder))
+        return ReadFitted(_by_image(told, stored.arrays, str(folder)), told, stored.made_by)
     maps = {
         site: _map(told, place, stored.arrays, str(folder)) for place, site in enumerate(told.sites)
     }
     if not maps:
         raise IntegrityError(f"{folder}: it holds no site's change; fit anew")
-    return BySite(told.modalities, told.reference, maps, told.grid)
-
-
-def describe_fitted(folder: Path) -> FittedOn:
-    """Return what a fitted translation says of itself; it raises as :func:`read_fitted`."""
-    read_fitted(folder)
-    return FittedOn.model_validate(FORMAT.load(folder).document)
+    model = BySite(told.modalities, told.reference, maps, told.grid)
+    return ReadFitted(model, told, stored.made_by)
 
 
 def _by_image(told: FittedOn, arrays: Arrays, source: str) -> ByImage:

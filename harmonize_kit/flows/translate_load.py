@@ -17,10 +17,19 @@ from harmonize_kit.flows.translate_fitted import FORMAT, read_fitted
 from harmonize_kit.flows.translate_model import TranslationModel
 from harmonize_kit.flows.translate_tables import NETWORK
 from harmonize_kit.provenance import digest_file
+from harmonize_kit.storage.sealed import ARRAYS
+from harmonize_kit.translation.model_document import DOCUMENT, WEIGHTS
+from harmonize_kit.translation.model_document import SCHEMA as NETWORKS
 
-DOCUMENT = "model.json"
-NETWORKS = "harmonize-kit/translator"
-FILES = {NETWORKS: (DOCUMENT, "model.safetensors"), FORMAT.schema: (DOCUMENT, "arrays.npz")}
+FILES = {NETWORKS: (DOCUMENT, WEIGHTS), FORMAT.schema: (DOCUMENT, ARRAYS)}
+
+
+def is_translation(folder: Path) -> bool:
+    """Tell whether a folder says that it is a model of translation, whole or not."""
+    try:
+        return bool(_schema_of(folder))
+    except (ConfigError, IntegrityError):
+        return False
 
 
 def holds_networks(folder: Path) -> bool:
@@ -57,7 +66,7 @@ def read_model(folder: Path, device: Device, allow: tuple[str, ...] = ()) -> Tra
         If it holds networks, and torch or the device is not there.
     """
     if not holds_networks(folder):
-        return read_fitted(folder)
+        return read_fitted(folder).model
     require_torch()
     from harmonize_kit.flows.translate_networks import TrainedTranslation
 

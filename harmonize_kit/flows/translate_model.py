@@ -26,10 +26,13 @@ class Translated(NamedTuple):
         In the order of the patient's axes; as they were outside of the mask.
     spread : ndarray, shape (c, z, y, x), optional
         How far several views of a voxel lie apart.
+    notes : tuple of str
+        What the user must know of this case.
     """
 
     images: NDArray[np.float32]
     spread: NDArray[np.float32] | None = None
+    notes: tuple[str, ...] = ()
 
 
 class TranslationModel(Protocol):

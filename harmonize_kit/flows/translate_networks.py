@@ -2,28 +2,41 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from harmonize_kit.errors import ConfigError, did_you_mean
+from harmonize_kit.errors import CaseError, ConfigError, did_you_mean
 from harmonize_kit.flows.translate_model import Translated, Views
 from harmonize_kit.flows.translate_read import ReadCase
-from harmonize_kit.translation.apply import PATCH, apply_generator
-from harmonize_kit.translation.device import (
-    Device,
-    choose_device,
-    fitting_batch,
-    precision_on,
+from harmonize_kit.translation.apply import (
+    PATCH,
+    Applied,
+    Network,
+    apply_generator,
+    within_memory,
 )
-from harmonize_kit.translation.model import Translator, load_translator
+from harmonize_kit.translation.device import Device, choose_device, first_batch, precision_on
+from harmonize_kit.translation.model import SPACING, Translator, load_translator
+
+# Longest side of a voxel to the shortest, beyond which coronal and sagittal slices show a head in
+# proportions that no axial slice has. 0.94 x 0.94 x 1.2 mm is within, 1 x 1 x 2 mm is not.
+SIDES_AT_MOST = 1.5
+# How far sides may lie outside of those that networks were trained on before it is said.
+SPACING_TOLERANCE = 0.1
+Spacing = tuple[float, float, float]
 
 
 @dataclass(frozen=True)
 class TrainedTranslation:
-    """Networks, and the device they work on; see :class:`.translate_model.TranslationModel`."""
+    """Networks, and the device they work on; see :class:`.translate_model.TranslationModel`.
+
+    ``batches`` remembers what memory sufficed for, by the size of the images.
+    """
 
     translator: Translator
     device: Device
+    batches: dict[tuple[int, ...], int] = field(default_factory=dict[tuple[int, ...], int])
 
     asks_site = True
     needs_normalised = True
@@ -68,13 +81,57 @@ class TrainedTranslation:
             if chosen is None:
                 return None
             generator = chosen
+        spacing = read.stack.geometry.spacing
+        if views.planes:
+            _require_even(spacing)
+        made = self._apply(generator, read, views)
+        seen: dict[str, Spacing] | None = self.translator.trained_on.get(SPACING)
+        return Translated(made.images, made.spread, _spacing_notes(spacing, seen))
+
+    def _apply(self, generator: Network, read: ReadCase, views: Views) -> Applied:
+        """Return a case translated, in batches as large as memory bears."""
         config, images = self.translator.config, read.channels()
-        trained = self.translator.trained_on.get("training", {})
-        device, patch = choose_device(self.device), int(trained.get("crop") or PATCH)
-        size = (patch,) * 3 if config.dimensions == 3 else images.shape[2:]
-        made = apply_generator(
-            generator, config, images, read.mask, flips=views.flips, planes=views.planes,
-            batch=fitting_batch(generator, config, size, device), patch=patch, device=device,
-            precision=precision_on(device, trained.get("precision")),
+        trained, device = self.translator.trained_on.get("training", {}), choose_device(self.device)
+        made, batch = within_memory(
+            lambda batch: apply_generator(
+                generator, config, images, read.mask, flips=views.flips, planes=views.planes,
+                batch=batch, patch=int(trained.get("crop") or PATCH), device=device,
+                precision=precision_on(device, trained.get("precision")),
+            ),
+            self.batches.get(images.shape, first_batch(config, device)),
         )  # fmt: skip
-        return Translated(made.images, made.spread)
+        self.batches[images.shape] = batch
+        return made
+
+
+def _require_even(spacing: Spacing) -> None:
+    if max(spacing) > SIDES_AT_MOST * min(spacing):
+        raise CaseError(
+            "GEOMETRY",
+            f"--planes needs voxels whose longest side is at most {SIDES_AT_MOST} times the "
+            f"shortest, got {_sides(spacing)}; leave out --planes, or resample the images (stage "
+            "resample of preprocess)",
+        )
+
+
+def _spacing_notes(spacing: Spacing, seen: Mapping[str, Spacing] | None) -> tuple[str, ...]:
+    """Say where voxels have other sides than those of the training, as far as these are known.
+
+    Networks see voxels: what is twice as large in them is twice as large to them.
+    """
+    if seen is None:
+        return ()
+    pairs = zip(spacing, seen["low"], seen["high"], strict=True)
+    if all(low * (1 - SPACING_TOLERANCE) <= n <= high * (1 + SPACING_TOLERANCE)
+           for n, low, high in pairs):  # fmt: skip
+        return ()
+    low, high = _sides(seen["low"]), _sides(seen["high"])
+    trained = low if low == high else f"{low} to {high}"
+    return (
+        f"its voxels are {_sides(spacing)}, and those the model was trained on {trained}: networks "
+        "see sizes in voxels, so resample the images to those, or look at the result twice",
+    )
+
+
+def _sides(spacing: Spacing) -> str:
+    return " x ".join(f"{side:.3g}" for side in spacing) + " mm"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -14,19 +14,29 @@ import numpy as np
 import pandas as pd
 
 from harmonize_kit.core.digest import digest_value
-from harmonize_kit.errors import CaseError, NothingSucceededError
+from harmonize_kit.errors import CaseError, MaskError, NothingSucceededError
 from harmonize_kit.flows.assemble import STAGES
 from harmonize_kit.flows.translate_cohort import TranslationCase, TranslationCohort
 from harmonize_kit.flows.translate_read import read_case
 from harmonize_kit.preprocess.orientation import AxisOrder
 from harmonize_kit.storage.images import open_mask
 from harmonize_kit.storage.whole import write_text
-from harmonize_kit.translation.store import SlicedCase, SliceStore, open_store, write_store
+from harmonize_kit.translation.store import (
+    SlicedCase,
+    SliceStore,
+    is_as_written,
+    open_store,
+    write_store,
+)
 
 FOLDER, DOCUMENT = "slices", "slices.json"
 # To be counted up when slices are cut in another way.
-SCHEMA = "harmonize-kit/sliced-cohort/2"
+SCHEMA = "harmonize-kit/sliced-cohort/3"
 COLUMNS = ["id", "stage", "code", "message"]
+# A brain mask of less than this share of the cohort's median volume is of something else.
+SMALLEST_BRAIN = 0.1
+# Slices of more than so many times the voxels that most cases need are worth a word.
+MUCH_LARGER = 2
 # Told of each case: what failed of it, if anything, how many are done, and how many there are.
 Progress = Callable[[Any, int, int], None]
 logger = logging.getLogger(__name__)
@@ -80,7 +90,7 @@ def slices_key(cohort: TranslationCohort, multiple: int, least: int) -> str:
 def cut_slices(
     cohort: TranslationCohort, folder: Path, key: str, multiple: int, least: int, progress: Progress
 ) -> Sliced:
-    """Cut the slices of a cohort into ``folder``, unless they are there.
+    """Cut the slices of a cohort into ``folder``, unless they are there, to the last bit.
 
     A case that cannot be read is named and left out.
 
@@ -108,9 +118,12 @@ def cut_slices(
     shutil.rmtree(folder / FOLDER, ignore_errors=True)
     unread: list[Unread] = []
     notes: list[str] = []
-    size = _common_size(cohort, multiple, least)
+    survey = _survey(cohort, multiple, least)
+    notes += survey.notes
     try:
-        write_store(folder / FOLDER, _sliced(cohort, unread, notes, progress), size)
+        write_store(
+            folder / FOLDER, _sliced(cohort, survey.odd, unread, notes, progress), survey.size
+        )
     finally:
         _write_failures(unread, folder)
     document = {
@@ -134,35 +147,94 @@ def open_slices(folder: Path) -> Sliced:
 
 
 def _is_kept(folder: Path, key: str) -> bool:
+    """Tell whether slices of this key are there, whole: they may have been removed since."""
     try:
         document = json.loads((folder / DOCUMENT).read_text(encoding="utf-8"))
-        return bool(document["key"] == key)
+        if document["key"] != key:
+            return False
     except (OSError, ValueError, KeyError, TypeError):
         return False
+    if is_as_written(folder / FOLDER):
+        return True
+    if (folder / FOLDER).exists():
+        logger.warning("%s: not as it was written; slices are cut again", folder / FOLDER)
+    return False
 
 
-def _common_size(cohort: TranslationCohort, multiple: int, least: int) -> tuple[int, int]:
-    """Return rows and columns that hold the slices of every case, by the grids of their masks."""
-    sizes: list[tuple[int, int]] = []
+@dataclass(frozen=True)
+class _Survey:
+    """What brain masks tell before images are read: the common size of slices, and odd cases."""
+
+    size: tuple[int, int]
+    odd: dict[str, MaskError]
+    notes: tuple[str, ...]
+
+
+def _survey(cohort: TranslationCohort, multiple: int, least: int) -> _Survey:
+    """Return rows and columns that hold the slices of every case, and cases with no brain."""
+    sizes: dict[str, tuple[int, int]] = {}
+    volumes: dict[str, float] = {}
     for case in cohort.cases:
         try:
-            grid = open_mask(Path(case.source.brain_mask)).volume.geometry
+            mask = open_mask(Path(case.source.brain_mask)).volume
         except CaseError:
             continue
-        across, back, _ = AxisOrder.of(grid).geometry(grid).size
-        sizes.append((back, across))
-    y, x = np.max([(least, least), *sizes], axis=0)
-    return int(-(-y // multiple) * multiple), int(-(-x // multiple) * multiple)
+        across, back, _ = AxisOrder.of(mask.geometry).geometry(mask.geometry).size
+        sizes[case.id] = (back, across)
+        volumes[case.id] = np.count_nonzero(mask.array) * float(np.prod(mask.geometry.spacing))
+    found = [volume for volume in volumes.values() if volume > 0]
+    usual = float(np.median(found)) if found else 0.0
+    # Those without a voxel are told as such when they are read.
+    odd = {
+        case: _too_small(volume, usual)
+        for case, volume in volumes.items()
+        if 0 < volume < SMALLEST_BRAIN * usual
+    }
+    fit = {case: size for case, size in sizes.items() if case not in odd}
+    y, x = np.max([(least, least), *fit.values()], axis=0)
+    size = int(-(-y // multiple) * multiple), int(-(-x // multiple) * multiple)
+    return _Survey(size, odd, _padding(size, fit, least))
+
+
+def _too_small(volume: float, usual: float) -> MaskError:
+    return MaskError(
+        "TOO_SMALL",
+        f"expected a brain mask of about {usual / 1000:.3g} ml, the cohort's median, got one of "
+        f"{volume / 1000:.2g} ml; look at the mask, or leave the case out",
+    )
+
+
+def _padding(
+    size: tuple[int, int], sizes: Mapping[str, tuple[int, int]], least: int
+) -> tuple[str, ...]:
+    """Return a note where few cases on large grids make slices large for all."""
+    if not sizes:
+        return ()
+    y, x = (max(least, int(length)) for length in np.median(list(sizes.values()), axis=0))
+    if size[0] * size[1] <= MUCH_LARGER * y * x:
+        return ()
+    largest = max(sizes, key=lambda case: sizes[case][0] * sizes[case][1])
+    return (
+        f"slices of all cases are padded to {size[0]} x {size[1]} voxels, since case {largest} has "
+        f"{sizes[largest][0]} x {sizes[largest][1]}, where most need {y} x {x}: crop its grid to "
+        "save time and memory",
+    )
 
 
 def _sliced(
-    cohort: TranslationCohort, unread: list[Unread], notes: list[str], progress: Progress
+    cohort: TranslationCohort,
+    odd: Mapping[str, MaskError],
+    unread: list[Unread],
+    notes: list[str],
+    progress: Progress,
 ) -> Iterator[SlicedCase]:
     total, found = len(cohort.cases), set[str]()
     progress(None, 0, total)
     for number, case in enumerate(cohort.cases, start=1):
         failure: Unread | None = None
         try:
+            if case.id in odd:
+                raise odd[case.id]
             sliced, told = _slice(case)
         except CaseError as error:
             failure = Unread(case.id, STAGES.get(error.code, "read"), error.code, error.message)
@@ -186,6 +258,12 @@ def _sliced(
 def _slice(case: TranslationCase) -> tuple[SlicedCase, tuple[str, ...]]:
     read = read_case(case)
     sliced = SlicedCase(
-        case.id, case.site, case.covariates, read.stack.channels(), read.mask, read.lesion
+        case.id,
+        case.site,
+        case.covariates,
+        read.stack.channels(),
+        read.mask,
+        read.lesion,
+        read.stack.geometry.spacing,
     )
     return sliced, read.notes

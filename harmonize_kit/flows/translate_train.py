@@ -15,6 +15,7 @@ from harmonize_kit.errors import ConfigError, NothingSucceededError, did_you_mea
 from harmonize_kit.flows.output_folder import writing
 from harmonize_kit.flows.translate import CaseProgress, StepProgress, TrainOptions
 from harmonize_kit.flows.translate_alike import (
+    compared_columns,
     differences_as_drawn,
     differences_as_they_are,
     require_alike,
@@ -50,6 +51,7 @@ from harmonize_kit.translation.model import save_translator, translator_of
 from harmonize_kit.translation.processes import first_before_others, join_processes, place
 from harmonize_kit.translation.site_differences import SiteDifference
 from harmonize_kit.translation.trainer import Trainer
+from harmonize_kit.translation.training_sizes import require_own_networks
 
 PRESETS = "translate"
 
@@ -118,6 +120,7 @@ def train_to_folder(
                 begun.config.training.seed, begun.cohort.sites, begun.reference,
                 begun.config.generator, begun.config.discriminator, options.allow,
             )  # fmt: skip
+            require_own_networks(networks, begun.config.objective, begun.config.training)
             record = _record(begun, cohort_path, config_name, options, describe_device(device))
             if first:
                 open_model_folder(folder, resume=options.resume)
@@ -134,13 +137,15 @@ def train_to_folder(
                 trainer.resume()
         with writing(folder):
             begun_at = _train(trainer, begun.cohort.modalities, first=first)
-            notes = (*begun.cohort.notes, *sliced.notes, *(f"sites differ in {t}" for t in told))
+            signs = trainer.signs.told
+            differ = (f"sites differ in {one}" for one in told)
+            notes = (*begun.cohort.notes, *sliced.notes, *differ, *signs)
             run = _summarize(trainer, begun, sliced, begun_at, notes)
             if first:
                 finished = record.finish(
                     cases=run.cases, slices=run.slices, failed=len(run.unread), steps=run.steps,
                     begun_at=begun_at, differences=[asdict(one) for one in seen],
-                    processes=place()[1], peak_memory_bytes=peak_memory(device),
+                    warnings=signs, processes=place()[1], peak_memory_bytes=peak_memory(device),
                 )  # fmt: skip
                 text = json.dumps(finished, indent=1, ensure_ascii=False)
                 write_text(folder / "run.json", text + "\n")
@@ -195,8 +200,11 @@ def _begin(path: Path, options: TrainOptions, config: TranslationConfig) -> _Beg
     found = read_translation_cohort(path, options.modalities, options.site, options.id_column)
     named = (*config.match, *options.match)
     matched = tuple(dict.fromkeys(column_of(found.cohort, name) for name in named))
-    alike = tuple(column_of(found.cohort, name) for name in config.differences.alike)
+    told = (config.differences.alike, options.alike or None)
+    named = None if told == (None, None) else [name for one in told for name in one or ()]
+    alike, unlike = compared_columns(training_cases(found, ()), named, matched)
     cohort = training_cases(found, tuple({*matched, *alike}))
+    cohort = replace(cohort, notes=(*cohort.notes, *unlike))
     reference = _reference(options.reference or config.reference, cohort)
     update: dict[str, Any] = {"match": matched, "reference": reference}
     if options.seed is not None:
@@ -238,8 +246,12 @@ def _cut(begun: _Begun, folder: Path, options: TrainOptions, progress: CaseProgr
     smallest = shrink * max(SMALLEST, 4 * 2**begun.config.discriminator.layers)
     least = max(training.crop or 0, smallest)
     key = slices_key(begun.cohort, multiple, least)
+    # A training may go on compiled, or not.
+    plain = begun.config.model_copy(
+        update={"training": training.model_copy(update={"compile": False})}
+    )
     choices = {
-        "translation": begun.config.model_dump(
+        "translation": plain.model_dump(
             mode="json", exclude={"differences": True, "training": {"samples"}}
         ),
         "modalities": list(begun.cohort.modalities),

@@ -7,7 +7,9 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-Adversarial = Literal["least-squares", "relativistic"]
+from harmonize_kit.translation.processes import mean_over_processes
+
+Adversarial = Literal["least-squares", "relativistic", "paired"]
 
 
 def discriminator_loss(real: Tensor, fake: Tensor, kind: Adversarial) -> Tensor:
@@ -17,13 +19,19 @@ def discriminator_loss(real: Tensor, fake: Tensor, kind: Adversarial) -> Tensor:
     ----------
     real, fake : Tensor, shape (n, 1, ...)
         Verdicts on patches of real images and of made ones.
-    kind : {"least-squares", "relativistic"}
+    kind : {"least-squares", "relativistic", "paired"}
         Mao et al. (2017), equation 9: the mean of (real - 1)^2 and fake^2, halved. Or its
         relativistic average (Jolicoeur-Martineau 2019, table 1): real patches be 1 above the mean
-        made one, made ones 1 below the mean real one; halved likewise.
+        made one, made ones 1 below the mean real one; halved likewise. Or its relativistic pair
+        (same work, equation 5, with squares): every real patch be 1 above the made one at its side,
+        which says what a place is like and what is merely amiss apart, as long as both show the
+        same place.
     """
+    if kind == "paired":
+        return (real - fake - 1).square().mean()
     if kind == "relativistic":
-        above, below = real - fake.mean(), fake - real.mean()
+        above = real - mean_over_processes(fake.mean())
+        below = fake - mean_over_processes(real.mean())
         return 0.5 * ((above - 1).square().mean() + (below + 1).square().mean())
     return 0.5 * ((real - 1).square().mean() + fake.square().mean())
 
@@ -31,15 +39,18 @@ def discriminator_loss(real: Tensor, fake: Tensor, kind: Adversarial) -> Tensor:
 def generator_loss(real: Tensor | None, fake: Tensor, kind: Adversarial) -> Tensor:
     """Return what the generator wants small: made images taken for real ones.
 
-    ``real`` is used by the relativistic kind alone, with the roles of both exchanged; it is then
+    ``real`` is used by the relativistic kinds alone, with the roles of both exchanged; it is then
     the verdict of the same discriminator on real images, without gradient.
     """
-    if kind == "relativistic":
-        if real is None:
-            raise ValueError("the relativistic loss compares: it needs verdicts on real images")
-        above, below = fake - real.mean(), real - fake.mean()
-        return 0.5 * ((above - 1).square().mean() + (below + 1).square().mean())
-    return (fake - 1).square().mean()
+    if kind == "least-squares":
+        return (fake - 1).square().mean()
+    if real is None:
+        raise ValueError("the relativistic losses compare: they need verdicts on real images")
+    if kind == "paired":
+        return (fake - real - 1).square().mean()
+    above = fake - mean_over_processes(real.mean())
+    below = real - mean_over_processes(fake.mean())
+    return 0.5 * ((above - 1).square().mean() + (below + 1).square().mean())
 
 
 def gradient_penalty(real: Tensor, verdicts: Tensor) -> Tensor:
@@ -63,7 +74,8 @@ def gradient_penalty(real: Tensor, verdicts: Tensor) -> Tensor:
 def feature_matching_loss(real: list[Tensor], fake: list[Tensor]) -> Tensor:
     """Return the mean squared difference of mean features (Salimans et al. 2016, section 3.1).
 
-    Means are over images and places, so that unpaired images may be compared; stages weigh alike.
+    Means are over the images of all processes and over places, in 32 bits, so that unpaired images
+    may be compared; stages weigh alike.
     """
     apart = [
         (_mean_features(r).detach() - _mean_features(f)).square().mean()
@@ -73,4 +85,5 @@ def feature_matching_loss(real: list[Tensor], fake: list[Tensor]) -> Tensor:
 
 
 def _mean_features(features: Tensor) -> Tensor:
-    return features.transpose(0, 1).flatten(1).mean(1)
+    precise = torch.promote_types(features.dtype, torch.float32)
+    return mean_over_processes(features.transpose(0, 1).flatten(1).mean(1, dtype=precise))

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -28,6 +28,8 @@ PLANES = ((0, 1, 2), (1, 0, 2), (2, 0, 1))
 PATCH = 64
 # Reflection needs more voxels than it adds.
 SMALLEST = 16
+T = TypeVar("T")
+Network = nn.Module  # a name for those who have no torch to say it with
 
 
 @dataclass(frozen=True)
@@ -112,18 +114,26 @@ def apply_generator(
     return Applied(np.where(mask, median, images), np.where(mask, spread, 0).astype(np.float32))
 
 
-def largest_batch(run: Callable[[int], object], start: int = 64) -> int:
-    """Return the largest power of two, up to ``start``, for which ``run(batch)`` has the memory."""
-    batch = start
-    while batch > 1:
+def within_memory(run: Callable[[int], T], batch: int) -> tuple[T, int]:
+    """Return ``run(batch)`` and the batch, which is halved as often as memory does not suffice.
+
+    What is asked of memory depends on the network, the size and the bits alone, so that who asks
+    for the same again can begin with the batch that was enough.
+
+    Raises
+    ------
+    OutOfMemoryError
+        Of torch, if it does not suffice for a batch of one.
+    """
+    while True:
         try:
-            run(batch)
+            return run(batch), batch
         except torch.OutOfMemoryError:
-            batch //= 2
-            torch.cuda.empty_cache()
-        else:
-            return batch
-    return 1
+            if batch == 1:
+                raise
+        # Out of the handler, whose error holds on to what was made so far.
+        batch //= 2
+        torch.cuda.empty_cache()
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import deepcopy
 from dataclasses import dataclass
 
 import torch
@@ -12,7 +13,8 @@ from harmonize_kit.config.translation import DiscriminatorConfig, GeneratorConfi
 from harmonize_kit.errors import ConfigError
 from harmonize_kit.translation.discriminator import PatchDiscriminator
 from harmonize_kit.translation.generator import Generator
-from harmonize_kit.translation.own_networks import import_network
+from harmonize_kit.translation.intensity_range import InRange
+from harmonize_kit.translation.own_networks import make_network, name_of
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,10 @@ class CycleGAN(nn.Module):
         Configurations of the networks; both must speak of the same images.
     allowed : sequence of str
         Packages that networks of the user's own may come from.
+    own_generator, own_discriminator : Module, optional
+        Networks of the user's own as they are (:mod:`.own_networks`), of which every one that is
+        needed is a copy. Their configurations say what they are shown: channels, neighbours,
+        dimensions, coordinates.
     """
 
     def __init__(
@@ -62,6 +68,9 @@ class CycleGAN(nn.Module):
         generator: GeneratorConfig,
         discriminator: DiscriminatorConfig,
         allowed: Sequence[str] = (),
+        *,
+        own_generator: nn.Module | None = None,
+        own_discriminator: nn.Module | None = None,
     ) -> None:
         super().__init__()
         if reference not in sites or len(set(sites)) < 2:
@@ -76,6 +85,11 @@ class CycleGAN(nn.Module):
                     f"generator and discriminator must see the same images, got {name} {ours} and "
                     f"{theirs}"
                 )
+        if own_generator is not None:
+            generator = generator.model_copy(update=_as_own(own_generator))
+        if own_discriminator is not None:
+            discriminator = discriminator.model_copy(update=_as_own(own_discriminator))
+        self.generator_config, self.discriminator_config = generator, discriminator
         self.reference = reference
         self.others = tuple(sorted(set(sites) - {reference}))
         self.slices = 2 * generator.neighbours + 1
@@ -83,10 +97,13 @@ class CycleGAN(nn.Module):
         self.dimensions = generator.dimensions
         self.told_to_generators = generator.coordinates
         self.told_to_judges = discriminator.coordinates
-        self.forwards = make_generator(generator, allowed)
-        self.backwards = nn.ModuleList(make_generator(generator, allowed) for _ in self.others)
+        self.forwards = make_generator(generator, allowed, own_generator)
+        self.backwards = nn.ModuleList(
+            make_generator(generator, allowed, own_generator) for _ in self.others
+        )
         self.judges = nn.ModuleList(
-            make_discriminator(discriminator, allowed) for _ in (reference, *self.others)
+            make_discriminator(discriminator, allowed, own_discriminator)
+            for _ in (reference, *self.others)
         )
 
     def back_to(self, site: str) -> nn.Module:
@@ -180,15 +197,28 @@ def lay_out(network: nn.Module, dimensions: int, device: torch.device) -> None:
         network.to(memory_format=torch.channels_last_3d)  # pyright: ignore[reportCallIssue]
 
 
-def make_generator(config: GeneratorConfig, allowed: Sequence[str]) -> nn.Module:
-    """Return the generator that ``config`` describes."""
+def make_generator(
+    config: GeneratorConfig, allowed: Sequence[str], own: nn.Module | None = None
+) -> nn.Module:
+    """Return the generator that ``config`` describes, or a copy of the user's own."""
+    if own is not None:
+        return deepcopy(own)
     if config.custom is not None:
-        return import_network(config.custom, allowed)(config)
-    return Generator(config)
+        return make_network(config.custom, config, allowed)
+    made = Generator(config)
+    return InRange(made, config) if config.head == "direct" else made
 
 
-def make_discriminator(config: DiscriminatorConfig, allowed: Sequence[str]) -> nn.Module:
-    """Return the discriminator that ``config`` describes."""
+def make_discriminator(
+    config: DiscriminatorConfig, allowed: Sequence[str], own: nn.Module | None = None
+) -> nn.Module:
+    """Return the discriminator that ``config`` describes, or a copy of the user's own."""
+    if own is not None:
+        return deepcopy(own)
     if config.custom is not None:
-        return import_network(config.custom, allowed)(config)
+        return make_network(config.custom, config, allowed)
     return PatchDiscriminator(config)
+
+
+def _as_own(network: nn.Module) -> dict[str, str]:
+    return {"architecture": "custom", "custom": name_of(network)}

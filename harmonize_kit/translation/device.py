@@ -11,13 +11,11 @@ from torch import nn
 
 from harmonize_kit.config.translation import DiscriminatorConfig, GeneratorConfig
 from harmonize_kit.errors import DependencyError
-from harmonize_kit.translation.apply import largest_batch
 from harmonize_kit.translation.cyclegan import CycleGAN
-from harmonize_kit.translation.places import PLACES
 from harmonize_kit.translation.precision import Precision
 
 Device = Literal["auto", "cpu", "cuda"]
-BATCH_ON_CPU = 8
+BATCH_ON_GPU, BATCH_ON_CPU = 64, 8
 
 
 def choose_device(name: Device) -> torch.device:
@@ -92,23 +90,11 @@ def is_finite(network: nn.Module) -> bool:
     return all(bool(torch.isfinite(weight).all()) for weight in network.state_dict().values())
 
 
-def fitting_batch(
-    generator: nn.Module, config: GeneratorConfig, size: tuple[int, ...], device: torch.device
-) -> int:
-    """Return how many slices of ``size`` (y, x), or patches, the memory of ``device`` takes.
+def first_batch(config: GeneratorConfig, device: torch.device) -> int:
+    """Return how many slices, or patches, are tried at once before memory says otherwise.
 
     On a processor a few slices, or one patch, suffice to keep it busy.
     """
     if device.type == "cpu":
-        return BATCH_ON_CPU if len(size) == 2 else 1
-    channels = config.channels * (2 * config.neighbours + 1)
-    # As they are padded: up to 16 voxels, and to what can be halved twice.
-    padded = [max(16, -(-length // 4) * 4) for length in size]
-
-    def run(batch: int) -> None:
-        with torch.inference_mode():
-            mask = torch.ones(batch, 1, *padded, dtype=torch.bool, device=device)
-            places = [torch.zeros(batch, PLACES, *padded, device=device)] * config.coordinates
-            generator(torch.zeros(batch, channels, *padded, device=device), mask, *places)
-
-    return largest_batch(run)
+        return BATCH_ON_CPU if config.dimensions == 2 else 1
+    return BATCH_ON_GPU

@@ -46,7 +46,7 @@ class MlflowLog:
         self.name, self.noted = folder.resolve().name, folder / "mlflow.json"
         self.uri = uri or (folder.resolve() / "mlflow").as_uri()
         self._metric: Any = import_module("mlflow.entities").Metric
-        self._run, self._told, self._lost = "", 0, False
+        self._run, self._told, self._anew, self._lost = "", 0, "", False
         try:
             self._client: Any = import_module("mlflow.tracking").MlflowClient(self.uri)
             found = self._client.get_experiment_by_name(EXPERIMENT)
@@ -59,17 +59,26 @@ class MlflowLog:
             raise ConfigError(f"MLflow cannot keep runs at the place named ({error})") from error
 
     def begin(self, step: int) -> None:
-        """Take up the run of the folder, where this store knows one."""
+        """Take up the run of the folder; where that cannot be, say so and begin another."""
         del step
+        self._run, self._told = "", 0
+        if not self.noted.exists():
+            return
         try:
             kept = json.loads(self.noted.read_text(encoding="utf-8"))
-            self._client.update_run(kept["run"], "RUNNING")
-            self._run, self._told = str(kept["run"]), int(kept["step"])
-        except Exception:  # noqa: BLE001
-            self._run, self._told = "", 0
+            run, told = str(kept["run"]), int(kept["step"])
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            self._begin_anew(f"{self.noted} cannot be read ({type(error).__name__}: {error})")
+            return
+        try:
+            self._client.update_run(run, "RUNNING")
+        except Exception as error:  # noqa: BLE001 - stores raise what they like
+            self._begin_anew(f"run {run} is not to be had from {self.uri} ({error})")
+            return
+        self._run, self._told = run, told
 
     def note(self, line: LogLine) -> None:
-        """Tell losses as metrics, ``name/site``, unless this step was told before."""
+        """Tell losses as metrics, ``name/site``, unless an earlier run told this step."""
         if self._lost or line.step <= self._told:
             return
         site, now = re.sub(r"[^\w\- ]", "_", line.site), int(1000 * time.time())
@@ -83,10 +92,9 @@ class MlflowLog:
                 run = self._client.create_run(self._experiment, run_name=self.name)
                 self._run = run.info.run_id
             self._client.log_batch(self._run, metrics)
-        except Exception as error:  # noqa: BLE001
+        except Exception as error:  # noqa: BLE001 - stores raise what they like
             self._lose(error)
             return
-        self._told = line.step
         write_text(self.noted, json.dumps({"run": self._run, "step": line.step}) + "\n")
 
     def end(self) -> None:
@@ -94,8 +102,14 @@ class MlflowLog:
         if self._run and not self._lost:
             try:
                 self._client.set_terminated(self._run)
-            except Exception as error:  # noqa: BLE001
+            except Exception as error:  # noqa: BLE001 - stores raise what they like
                 self._lose(error)
+
+    def _begin_anew(self, reason: str) -> None:
+        # A log may be begun several times before its first line.
+        if reason != self._anew:
+            logger.warning("MLflow: a new run is begun, since %s", reason)
+        self._anew = reason
 
     def _lose(self, error: Exception) -> None:
         self._lost = True

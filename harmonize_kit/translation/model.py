@@ -7,13 +7,13 @@ is in either.
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
+import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
@@ -21,14 +21,19 @@ from torch import nn
 
 from harmonize_kit.config.translation import GeneratorConfig
 from harmonize_kit.core.digest import digest_value
-from harmonize_kit.errors import ConfigError, IntegrityError, UnseenSiteError
+from harmonize_kit.errors import IntegrityError, UnseenSiteError
 from harmonize_kit.storage.whole import whole_file, write_text
 from harmonize_kit.translation.cyclegan import lay_out, make_generator
+from harmonize_kit.translation.model_document import (
+    DOCUMENT,
+    SCHEMA,
+    SPACING,
+    VERSION,
+    WEIGHTS,
+    digest_weights,
+    read_model_document,
+)
 from harmonize_kit.translation.trainer import Trainer
-
-SCHEMA = "harmonize-kit/translator"
-VERSION = 1
-WEIGHTS, DOCUMENT = "model.safetensors", "model.json"
 
 
 @dataclass(frozen=True)
@@ -52,7 +57,8 @@ class Translator:
         Whether sites it was not trained on are served: with three sites and more the forward
         generator has learned what a site may look like; with two it has learned one.
     trained_on : mapping of str to plain values
-        Digest of the slices, steps, seed, counts of cases by site.
+        Digest of the slices, steps, seed, counts of cases by site, smallest and largest sides of
+        voxels.
     """
 
     config: GeneratorConfig
@@ -98,9 +104,11 @@ def translator_of(trainer: Trainer, modalities: Sequence[str]) -> Translator:
     """Return what a training has come to: the running mean of its generators' weights."""
     forwards, backwards = trainer.average.module.children()
     networks, store = trainer.networks, trainer.store
+    spacings = [case.spacing for case in store.cases if case.spacing is not None]
+    seen = {"low": np.min(spacings, axis=0), "high": np.max(spacings, axis=0)} if spacings else {}
     counts = {site: sum(case.site == site for case in store.cases) for site in store.sites}
     return Translator(
-        cast(GeneratorConfig, networks.forwards.config),
+        networks.generator_config,
         tuple(modalities),
         networks.reference,
         networks.others,
@@ -113,6 +121,7 @@ def translator_of(trainer: Trainer, modalities: Sequence[str]) -> Translator:
             "steps": trainer.step,
             "training": trainer.config.model_dump(mode="json"),
             "objective": trainer.objective.model_dump(mode="json"),
+            **({SPACING: {end: sides.tolist() for end, sides in seen.items()}} if seen else {}),
         },
     )
 
@@ -128,7 +137,7 @@ def save_translator(translator: Translator, folder: Path) -> None:
     (folder / DOCUMENT).unlink(missing_ok=True)
     with whole_file(folder / WEIGHTS) as temporary:
         save_file(tensors, temporary, {"schema": SCHEMA})
-        digest = _digest_file(temporary)
+        digest = digest_weights(temporary)
     document: dict[str, Any] = {
         "schema": SCHEMA,
         "version": VERSION,
@@ -146,11 +155,22 @@ def save_translator(translator: Translator, folder: Path) -> None:
 
 
 def load_translator(
-    folder: Path, device: torch.device | None = None, allowed: Sequence[str] = ()
+    folder: Path,
+    device: torch.device | None = None,
+    allowed: Sequence[str] = (),
+    own_generator: nn.Module | None = None,
 ) -> Translator:
     """Read a model folder and prove that it is what was written.
 
-    ``allowed`` names the packages that generators of the user's own may come from.
+    Parameters
+    ----------
+    folder : Path
+    device : torch.device, optional
+    allowed : sequence of str
+        Packages that generators of the user's own may come from.
+    own_generator : Module, optional
+        The generator itself, where the model was trained with one that was handed over; its copies
+        get the weights.
 
     Raises
     ------
@@ -159,11 +179,7 @@ def load_translator(
     IntegrityError
         If a part is absent, damaged, changed since it was written, or from a newer version.
     """
-    document = _read_document(folder)
-    if not (folder / WEIGHTS).is_file():
-        raise IntegrityError(f"{folder}: {WEIGHTS} is missing; copy the whole folder")
-    if _digest_file(folder / WEIGHTS) != document["weights_sha256"]:
-        raise IntegrityError(f"{folder}: {WEIGHTS} was changed after it was written; train anew")
+    document = read_model_document(folder)
     config = GeneratorConfig.model_validate(document["generator"])
     sites = tuple(document["sites"])
     translator = Translator(
@@ -171,8 +187,8 @@ def load_translator(
         tuple(document["modalities"]),
         document["reference"],
         sites,
-        make_generator(config, allowed),
-        {site: make_generator(config, allowed) for site in sites},
+        make_generator(config, allowed, own_generator),
+        {site: make_generator(config, allowed, own_generator) for site in sites},
         document["universal"],
         document["trained_on"],
     )
@@ -202,31 +218,3 @@ def _networks(translator: Translator) -> dict[str, nn.Module]:
 
 def _is_at(name: str, place: str) -> bool:
     return name.startswith(f"{place}.")
-
-
-def _read_document(folder: Path) -> dict[str, Any]:
-    path = folder / DOCUMENT
-    if not path.is_file():
-        raise ConfigError(f"there is no translator at {folder} (no {DOCUMENT} in it)")
-    try:
-        document = json.loads(path.read_text(encoding="utf-8"))
-        stated = document.pop("sha256")
-        schema, version = document["schema"], document["version"]
-        whole = stated == digest_value(document)
-    except (ValueError, KeyError, AttributeError, TypeError, RecursionError) as error:
-        raise IntegrityError(f"{folder}: {DOCUMENT} is damaged ({error}); train anew") from error
-    if schema != SCHEMA:
-        raise IntegrityError(f"{folder}: {DOCUMENT} is not of a translator, it says '{schema}'")
-    if version != VERSION:
-        raise IntegrityError(
-            f"{folder}: written in format {version}, this version reads {VERSION}; update "
-            "harmonize_kit"
-        )
-    if not whole:
-        raise IntegrityError(f"{folder}: {DOCUMENT} was changed after it was written; train anew")
-    return document
-
-
-def _digest_file(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

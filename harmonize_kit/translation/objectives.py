@@ -1,8 +1,12 @@
-"""What a step asks of generators and discriminators, each wish by its name."""
+"""What a step asks of generators and discriminators, each wish by its name.
+
+Losses are in 32 bits, whatever the networks compute in.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import replace
 
 import torch
@@ -31,14 +35,14 @@ def generator_losses(
     losses: Losses = {}
     adversarial: list[Tensor] = []
     matching: list[Tensor] = []
-    compared = config.adversarial == "relativistic" or config.feature_matching > 0
+    compared = config.adversarial != "least-squares" or config.feature_matching > 0
     for name, fake, on, real, real_on in (
         (networks.reference, made.to_reference, x, own_r, r),
         (site, made.to_site, r, own_x, x),
     ):
-        verdict, features = networks.judge(name, fake, on)
+        verdict, features = _judged(networks, name, fake, on)
         with torch.no_grad():
-            told = networks.judge(name, real, real_on) if compared else None
+            told = _judged(networks, name, real, real_on) if compared else None
         adversarial.append(
             generator_loss(None if told is None else told[0], verdict, config.adversarial)
         )
@@ -97,8 +101,10 @@ def discriminator_losses(
         real = networks.middle(ours.images)
         if penalise:
             real = real.detach().requires_grad_()
-        of_real, _ = networks.judge(name, real, ours)
-        of_fake, _ = networks.judge(name, earlier.images, earlier)
+        # A gradient whose norm is to be small has no place in 16 bits, where it may vanish.
+        with _in_32_bits(real.device) if penalise else nullcontext():
+            of_real, _ = _judged(networks, name, real, ours)
+        of_fake, _ = _judged(networks, name, earlier.images, earlier)
         judged.append(discriminator_loss(of_real, of_fake, config.adversarial))
         if penalise:
             penalties.append(gradient_penalty(real, of_real))
@@ -106,6 +112,18 @@ def discriminator_losses(
     if penalties:
         losses["penalty"] = config.r1 * config.r1_every * torch.stack(penalties).sum()
     return losses
+
+
+def _judged(
+    networks: CycleGAN, site: str, images: Tensor, on: Batch
+) -> tuple[Tensor, list[Tensor]]:
+    """Return verdicts, in 32 bits in whatever the network computes, and features."""
+    verdict, features = networks.judge(site, images, on)
+    return verdict.float(), features
+
+
+def _in_32_bits(device: torch.device) -> torch.autocast:
+    return torch.autocast(device.type, enabled=False)
 
 
 def exchange_of(buffers: dict[str, ReplayBuffer]) -> Exchange:

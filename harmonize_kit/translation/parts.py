@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -23,8 +23,8 @@ class Part:
     ----------
     case : StoredCase
     spans : three slices
-        Along z, y and x of the case as it is stored. The first may reach beyond its ends, where
-        there is nothing.
+        Along z, y and x of the case as it is stored. Those of a patch, and the last two of a
+        slice, may reach beyond its ends, where there is nothing.
     mirrored : bool
         Whether it is shown with left and right exchanged.
     """
@@ -43,14 +43,23 @@ class Part:
         """
         planes, rows, columns = self.spans
         if neighbours is None:
-            images, regions = _patch(store, self.case, self.spans)
+            own = slice(self.case.first, self.case.first + self.case.count)
+            images = _cut(store.images[own].swapaxes(0, 1), self.spans)
+            regions = _cut(store.masks[None, own], self.spans)
         else:
             seen = store.seen(self.case, planes.start, neighbours)
-            images = seen[:, rows, columns]
-            regions = store.masks[None, self.case.first + planes.start, rows, columns]
+            images = _cut(seen, (rows, columns))
+            regions = _cut(store.masks[None, self.case.first + planes.start], (rows, columns))
         if self.mirrored:
             images, regions = images[..., ::-1], regions[..., ::-1]
         return images, regions
+
+    def widened(self, around: int) -> Part:
+        """Return it with ``around`` voxels more on every side; a slice stays one."""
+        planes, rows, columns = (slice(s.start - around, s.stop + around) for s in self.spans)
+        if self.spans[0].stop - self.spans[0].start == 1:
+            planes = self.spans[0]
+        return replace(self, spans=(planes, rows, columns))
 
     def places(self) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
         """Return the places of its voxels along z, y and x (:mod:`.places`).
@@ -87,15 +96,21 @@ def patch_part(
     return Part(case, (slice(start, start + crop), rows, columns), mirrored)
 
 
-def _patch(
-    store: SliceStore, case: StoredCase, spans: tuple[slice, slice, slice]
-) -> tuple[NDArray[Any], NDArray[Any]]:
-    planes, rows, columns = spans
-    first, last = max(planes.start, 0), min(planes.stop, case.count)
-    own = slice(case.first + first, case.first + last)
-    around = [(0, 0), (first - planes.start, planes.stop - last), (0, 0), (0, 0)]
-    images = store.images[own, :, rows, columns].swapaxes(0, 1)
-    return np.pad(images, around), np.pad(store.masks[None, own, rows, columns], around)
+def _cut(array: NDArray[Any], spans: Sequence[slice]) -> NDArray[Any]:
+    """Return what lies in spans of the last axes, 0 beyond their ends."""
+    lengths = array.shape[-len(spans) :]
+    within = tuple(
+        slice(max(span.start, 0), min(span.stop, length))
+        for span, length in zip(spans, lengths, strict=True)
+    )
+    beyond = [
+        (own.start - span.start, span.stop - own.stop)
+        for own, span in zip(within, spans, strict=True)
+    ]
+    found = array[(..., *within)]
+    if not any(map(any, beyond)):
+        return found
+    return np.pad(found, [(0, 0)] * (array.ndim - len(spans)) + beyond)
 
 
 def crop_in(inside: NDArray[np.bool_], size: int, where: Where) -> tuple[slice, slice]:

@@ -9,6 +9,7 @@ import os
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
+from typing import Any, cast
 
 import torch
 from torch import Tensor, distributed
@@ -99,7 +100,8 @@ def first_before_others() -> Generator[bool]:
 def average_over_processes(tensors: Sequence[Tensor]) -> None:
     """Replace tensors, gradients say, by their mean over all processes, in one message.
 
-    Every loss is a mean over images, so this is that of a batch of all processes' images.
+    Of gradients it is the gradient of a batch of all processes' images: a loss is a mean over
+    images, and what it compares them with beyond that is exchanged (:func:`mean_over_processes`).
 
     Raises
     ------
@@ -107,7 +109,7 @@ def average_over_processes(tensors: Sequence[Tensor]) -> None:
         If another process has ended.
     """
     _, world = place()
-    if world == 1:
+    if world == 1 or not tensors:
         return
     flat = torch.cat([tensor.flatten() for tensor in tensors])
     _together(lambda: distributed.all_reduce(flat))
@@ -116,6 +118,58 @@ def average_over_processes(tensors: Sequence[Tensor]) -> None:
         part = flat[start : start + tensor.numel()]
         tensor.copy_(part.reshape(tensor.shape) / world)
         start += tensor.numel()
+
+
+class _Mean(torch.autograd.Function):
+    """The mean over all processes; what a loss of any of them wants of it, all of them learn."""
+
+    @staticmethod
+    def forward(ctx: Any, own: Tensor) -> Tensor:
+        del ctx
+        return _mean(own)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:  # pyright: ignore[reportIncompatibleMethodOverride]
+        del ctx
+        return _mean(gradient)
+
+
+def mean_over_processes(own: Tensor) -> Tensor:
+    """Return the mean of a tensor over all processes, through which gradients go back to all.
+
+    A loss that is no mean over images, but depends on a mean over the batch, takes that of the
+    whole batch by it: with the mean of all gradients after it, several processes are one.
+
+    Raises
+    ------
+    NothingSucceededError
+        If another process has ended.
+    """
+    _, world = place()
+    return own if world == 1 else cast(Tensor, _Mean.apply(own))
+
+
+def of_all_processes(own: Tensor) -> list[Tensor]:
+    """Return the tensors of all processes, of one shape, in the order of these.
+
+    Raises
+    ------
+    NothingSucceededError
+        If another process has ended.
+    """
+    _, world = place()
+    if world == 1:
+        return [own]
+    sent = own.contiguous()
+    found = [torch.empty_like(sent) for _ in range(world)]
+    _together(lambda: distributed.all_gather(found, sent))
+    return found
+
+
+def _mean(own: Tensor) -> Tensor:
+    total = own.clone()
+    _together(lambda: distributed.all_reduce(total))
+    return total / place()[1]
 
 
 def _together(exchange: Callable[[], object]) -> None:

@@ -7,6 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from harmonize_kit.translation.processes import of_all_processes, place
+
 
 class ReplayBuffer:
     """Keep made images, and mix them among new ones (Shrivastava et al. 2017, section 2.3).
@@ -38,23 +40,31 @@ class ReplayBuffer:
         if self.images is None or self.images.shape[1:] != new.shape[1:]:
             # Another resolution, as training goes on at a finer one: what is kept is of no use.
             self.images, self.filled = new.new_zeros(self.size, *new.shape[1:]), 0
+        # A checkpoint gives images back on the processor.
+        self.images = self.images.to(new)
         kept, shown = self.images, new.clone()
-        for place in range(len(new)):
+        for row in range(len(new)):
             if self.filled < self.size:
-                kept[self.filled] = new[place]
+                kept[self.filled] = new[row]
                 self.filled += 1
             elif torch.rand((), generator=self.chance) < 0.5:
                 drawn = int(torch.randint(self.size, (), generator=self.chance))
-                shown[place] = kept[drawn]
-                kept[drawn] = new[place]
+                shown[row] = kept[drawn]
+                kept[drawn] = new[row]
         return shown
 
     def state_dict(self) -> dict[str, Any]:
-        """Return all that is needed to go on as if nothing had happened."""
-        chance = self.chance.get_state()
-        return {"filled": self.filled, "images": self.images, "chance": chance}
+        """Return all that is needed to go on as if nothing had happened.
+
+        Of several processes all are asked at once. They draw alike, so that what differs is images.
+        """
+        every = None if self.images is None else of_all_processes(self.images)
+        return {"filled": self.filled, "images": every, "chance": self.chance.get_state()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on where ``state`` was taken."""
-        self.filled, self.images = state["filled"], state["images"]
+        """Go on where ``state`` was taken, each process with images of its own."""
+        every: Tensor | list[Tensor] | None = state["images"]
+        # Where there are more processes than there were, some begin with the same.
+        own = every[place()[0] % len(every)] if isinstance(every, list) else every
+        self.filled, self.images = state["filled"], None if own is None else own.clone()
         self.chance.set_state(state["chance"])

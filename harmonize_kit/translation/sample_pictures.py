@@ -1,9 +1,9 @@
-"""Pictures of what networks make as they are trained, always of the same slices.
+"""Pictures of what networks make as they are trained, always of the same slices, or patches.
 
 Each row shows one modality of one slice: as it is, as the mean generator makes it, the change (blue
-is darker, red brighter), and back again. Grey runs over the 1st to the 99th percentile of the slice
-as it is, and full colour stands for a change of half that range, so pictures of one training can be
-held against each other.
+is darker, red brighter), and back again. Of a patch it is the plane of that slice. Grey runs over
+the 1st to the 99th percentile of the slice as it is, and full colour stands for a change of half
+that range, so pictures of one training can be held against each other.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ from torch import Tensor, nn
 
 from harmonize_kit.storage.whole import whole_file
 from harmonize_kit.translation.cyclegan import Batch, CycleGAN
-from harmonize_kit.translation.places import places_along, places_on
+from harmonize_kit.translation.parts import patch_part, slice_part
+from harmonize_kit.translation.places import places_on
 from harmonize_kit.translation.store import INSIDE, LESION, SliceStore, StoredCase
 
 Sample = tuple[StoredCase, int]
@@ -48,9 +49,16 @@ def choose_samples(store: SliceStore, sites: Sequence[str], count: int) -> list[
 
 
 def draw_samples(
-    path: Path, networks: CycleGAN, generators: nn.ModuleList, store: SliceStore, count: int
+    path: Path,
+    networks: CycleGAN,
+    generators: nn.ModuleList,
+    store: SliceStore,
+    count: int,
+    crop: int | None = None,
 ) -> None:
     """Draw what ``generators``, forwards and backwards, make of slices of the other sites.
+
+    Networks of three dimensions are shown patches of ``crop`` voxels a side about those slices.
 
     Parameters
     ----------
@@ -63,19 +71,23 @@ def draw_samples(
     store : SliceStore
     count : int
         How many slices.
+    crop : int, optional
+        Voxels a side of a patch, where networks take patches.
     """
     there, backwards = generators.train(False)
     rows: list[NDArray[np.uint8]] = []
     headings: list[str] = []
     for case, number in choose_samples(store, networks.others, count):
         back = cast(nn.ModuleList, backwards)[networks.others.index(case.site)]
-        batch = _whole(store, case, number, networks, next(there.parameters()).device)
+        batch, plane = _shown(store, case, number, networks, crop)
+        batch = _on(batch, next(there.parameters()).device)
         with torch.no_grad():
             made = networks.make(there, batch.images, batch)
             again = networks.make(back, networks.seen_again(made), batch)
-        mask = _array(batch.mask)[0] > 0
+        mask = _array(batch.mask, plane)[0] > 0
         own = networks.middle(batch.images)
-        for before, after, back_again in zip(*map(_array, (own, made, again)), strict=True):
+        shown = (_array(images, plane) for images in (own, made, again))
+        for before, after, back_again in zip(*shown, strict=True):
             rows.append(_row(before, after, back_again, mask))
         headings += [f"{case.site} | as {networks.reference} | change | back"]
         headings += [""] * (own.shape[1] - 1)
@@ -88,27 +100,36 @@ def _telling_slice(store: SliceStore, case: StoredCase) -> int:
     return int(np.argmax((regions >= (LESION if case.lesion_voxels else INSIDE)).sum((1, 2))))
 
 
-def _whole(
-    store: SliceStore, case: StoredCase, number: int, networks: CycleGAN, device: torch.device
-) -> Batch:
-    """Return one slice as a batch, neither cropped nor mirrored."""
-    seen = store.seen(case, number, networks.slices // 2).astype(np.float32)
-    inside = store.masks[case.first + number] >= INSIDE
-    places = None
-    if networks.wants_places:
-        spans = ((number, number + 1), *((0, length) for length in inside.shape))
-        along = [places_along(case.box, axis, *span) for axis, span in enumerate(spans)]
-        places = torch.as_tensor(places_on(along)[None, :, 0], device=device)
+def _shown(
+    store: SliceStore, case: StoredCase, number: int, networks: CycleGAN, crop: int | None
+) -> tuple[Batch, int | None]:
+    """Return a slice, or the patch about it and which of its planes it is, not mirrored."""
+    middle = (0.5, 0.5)
+    if networks.dimensions == 3 and crop is not None:
+        part = patch_part(store, case, number, crop, middle, mirrored=False)
+        images, regions = part.read(store, None)
+        told, plane = places_on(part.places()), number - part.spans[0].start
+    else:
+        part = slice_part(store, case, number, None, middle, mirrored=False)
+        images, regions = part.read(store, networks.slices // 2)
+        told, plane = places_on(part.places())[:, 0], None
     return Batch(
-        torch.as_tensor(seen[None], device=device),
-        torch.as_tensor(inside[None, None], device=device),
+        torch.as_tensor(images[None].astype(np.float32)),
+        torch.as_tensor(regions[None] >= INSIDE),
         None,
-        places,
-    )
+        torch.as_tensor(told[None]) if networks.wants_places else None,
+    ), plane
 
 
-def _array(images: Tensor) -> Slice:
-    return images[0].detach().double().cpu().numpy()
+def _on(batch: Batch, device: torch.device) -> Batch:
+    places = None if batch.places is None else batch.places.to(device)
+    return Batch(batch.images.to(device), batch.mask.to(device), None, places)
+
+
+def _array(images: Tensor, plane: int | None) -> Slice:
+    """Return the one image of a batch, shape (c, y, x): of a patch, one plane of it."""
+    own = images[0] if plane is None else images[0, :, plane]
+    return own.detach().double().cpu().numpy()
 
 
 def _row(before: Slice, after: Slice, again: Slice, mask: NDArray[np.bool_]) -> NDArray[np.uint8]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +19,9 @@ from harmonize_kit.translation.store import SliceStore
 Values = Sequence[float | str]
 Weights = NDArray[np.float64]
 LESIONS = "cases with a lesion"
+LOADS = "lesion load of cases with one"
+# Of shares; of means, in pooled standard deviations; of geometric means, as a ratio of at least 1.
+Measure = Literal["share", "mean", "ratio"]
 
 
 @dataclass(frozen=True)
@@ -27,13 +31,14 @@ class SiteDifference:
     Parameters
     ----------
     what : str
-        Lesions, or a covariate with its level where it is text.
+        Lesions, their load, or a covariate with its level where it is text.
     site, reference : str
     here, there : float
-        Shares, or means, at the site and at the reference.
+        Shares, means or geometric means at the site and at the reference.
     difference : float
-        Of shares; of means in pooled standard deviations.
-    of_shares : bool
+    measure : {"share", "mean", "ratio"}
+        What ``difference`` is: that of shares, that of means in pooled standard deviations, or how
+        many times one geometric mean is the other.
     matched : bool
         Whether as batches are drawn, or as the cohort is.
     """
@@ -44,16 +49,22 @@ class SiteDifference:
     here: float
     there: float
     difference: float
-    of_shares: bool
+    measure: Measure
     matched: bool = False
 
     def sentence(self, bound: float) -> str:
         """Return the difference as a sentence, with the bound it is held to."""
         drawn = ", though batches are matched on it" if self.matched else ""
-        if self.of_shares:
+        if self.measure == "share":
             return (
                 f"{self.what}: {self.here:.0%} at site '{self.site}' and {self.there:.0%} at "
                 f"'{self.reference}'{drawn} (at most {bound:.0%} apart)"
+            )
+        if self.measure == "ratio":
+            return (
+                f"{self.what}: typically {100 * self.here:.2g}% of the head at site '{self.site}' "
+                f"and {100 * self.there:.2g}% at '{self.reference}'{drawn}, "
+                f"{self.difference:.3g}-fold apart (at most {bound:g})"
             )
         return (
             f"{self.what}: mean {self.here:.4g} at site '{self.site}' and {self.there:.4g} at "
@@ -70,10 +81,35 @@ def lesion_differences(store: SliceStore, reference: str) -> list[SiteDifference
     }
     there = shares[reference]
     return [
-        SiteDifference(LESIONS, site, reference, here, there, abs(here - there), of_shares=True)
+        SiteDifference(LESIONS, site, reference, here, there, abs(here - there), "share")
         for site, here in shares.items()
         if site != reference
     ]
+
+
+def load_differences(matching: Matching) -> list[SiteDifference]:
+    """Return how many times larger lesions are at one of site and reference, as drawn.
+
+    Sites are left out where either has no case with a lesion. Loads are shares of the head, and
+    their means geometric: they run over orders of magnitude.
+    """
+    found: list[SiteDifference] = []
+    reference = matching.reference
+    for site, alike in matching.alike.items():
+        here, there = (
+            np.array([matching.slices[case.id].load for case in matching.cases_of(own)])
+            for own in (site, reference)
+        )
+        if not here.any() or not there.any():
+            continue
+        chances = alike[np.ix_(here > 0, there > 0)]
+        # Where nobody with a lesion is alike, all with one are as good.
+        chances[chances.sum(axis=1) == 0] = 1
+        drawn = (chances / chances.sum(axis=1, keepdims=True)).mean(axis=0)
+        a, b = np.log(here[here > 0]).mean(), drawn @ np.log(there[there > 0])
+        typical, ratio = (float(np.exp(a)), float(np.exp(b))), float(np.exp(abs(a - b)))
+        found.append(SiteDifference(LOADS, site, reference, *typical, ratio, "ratio", matched=True))
+    return found
 
 
 def matched_differences(matching: Matching) -> list[SiteDifference]:
@@ -138,11 +174,9 @@ def covariate_difference(
         level = max(levels, key=lambda name: abs(shares[name][0] - shares[name][1]))
         a, b = shares[level]
         return SiteDifference(
-            f"{name} {level}", site, reference, a, b, abs(a - b), of_shares=True, matched=matched
+            f"{name} {level}", site, reference, a, b, abs(a - b), "share", matched=matched
         )
     x, y = np.array(here, dtype=float), np.array(there, dtype=float)
     unit = float(np.sqrt((x.var() + y.var()) / 2)) or float(np.concatenate([x, y]).std()) or 1.0
     a, b = float(x.mean()), float(weights @ y)
-    return SiteDifference(
-        name, site, reference, a, b, abs(a - b) / unit, of_shares=False, matched=matched
-    )
+    return SiteDifference(name, site, reference, a, b, abs(a - b) / unit, "mean", matched=matched)

@@ -25,6 +25,7 @@ SCHEMA = "harmonize-kit/slices/2"
 INSIDE, LESION = 1, 2
 IMAGES, MASKS, DOCUMENT = "images.f16", "masks.u1", "store.json"
 LARGEST = float(np.finfo(np.float16).max)
+Spacing = tuple[float, float, float]
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,8 @@ class SlicedCase:
         Normalised intensities, 0 outside of the mask.
     mask : ndarray of bool, shape (z, y, x)
     lesion : ndarray of bool, shape (z, y, x), optional
+    spacing : tuple of float, optional
+        Sides of a voxel in mm, (x, y, z).
     """
 
     id: str
@@ -48,6 +51,7 @@ class SlicedCase:
     images: NDArray[Any]
     mask: NDArray[np.bool_]
     lesion: NDArray[np.bool_] | None = None
+    spacing: Spacing | None = None
 
 
 @dataclass(frozen=True)
@@ -64,6 +68,7 @@ class StoredCase:
     count: int
     lesion_voxels: int
     box: Box
+    spacing: Spacing | None = None
 
 
 @dataclass(frozen=True)
@@ -140,7 +145,7 @@ def write_store(folder: Path, cases: Iterable[SlicedCase], size: tuple[int, int]
                 listed.append({
                     "id": case.id, "site": case.site, "covariates": dict(case.covariates),
                     "first": first, "count": count, "lesion_voxels": lesion,
-                    "box": _box(case.mask, size),
+                    "box": _box(case.mask, size), "spacing": case.spacing,
                 })  # fmt: skip
                 first += count
         if not listed:
@@ -177,6 +182,9 @@ def open_store(folder: Path) -> SliceStore:
         for case in listed:
             z0, z1, y0, y1, x0, x1 = case["box"]
             case["box"] = (z0, z1, y0, y1, x0, x1)
+            if case.get("spacing") is not None:
+                dx, dy, dz = case["spacing"]
+                case["spacing"] = (dx, dy, dz)
         cases = tuple(StoredCase(**case) for case in listed)
     except (ValueError, KeyError, TypeError) as error:
         raise IntegrityError(f"{folder}: {DOCUMENT} is damaged ({error})") from error
@@ -186,6 +194,22 @@ def open_store(folder: Path) -> SliceStore:
     images = np.memmap(folder / IMAGES, np.float16, "r", shape=(n, c, y, x))
     masks = np.memmap(folder / MASKS, np.uint8, "r", shape=(n, y, x))
     return SliceStore(cases, images, masks, hashlib.sha256(text.encode()).hexdigest())
+
+
+def is_as_written(folder: Path) -> bool:
+    """Tell whether there is a store, of this version, whose every voxel is as it was written."""
+    try:
+        document = json.loads((folder / DOCUMENT).read_text(encoding="utf-8"))
+        return document["schema"] == SCHEMA and all(
+            _digest(folder / name) == document["sha256"][name] for name in (IMAGES, MASKS)
+        )
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _intensities(case: SlicedCase) -> NDArray[np.float16]:

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from harmonize_kit.config.translation import ObjectiveConfig, TrainingConfig
 from harmonize_kit.core.digest import digest_value
-from harmonize_kit.errors import ConfigError, IntegrityError
+from harmonize_kit.errors import IntegrityError
 from harmonize_kit.translation.averaging import RunningMean
 from harmonize_kit.translation.batches import BatchLoader
 from harmonize_kit.translation.checkpoint import (
@@ -22,8 +22,10 @@ from harmonize_kit.translation.checkpoint import (
     remove_old,
     save_state,
 )
+from harmonize_kit.translation.compiled import compile_networks, differentiable_twice
 from harmonize_kit.translation.cyclegan import CycleGAN, Translated, lay_out, translate
-from harmonize_kit.translation.generator import SIZE_MULTIPLE
+from harmonize_kit.translation.intensity_range import fit_ranges
+from harmonize_kit.translation.loss_means import LossMeans, mean_over_sites
 from harmonize_kit.translation.matching import match
 from harmonize_kit.translation.metrics_file import MetricsFile
 from harmonize_kit.translation.objectives import (
@@ -32,12 +34,13 @@ from harmonize_kit.translation.objectives import (
     exchange_of,
     generator_losses,
 )
-from harmonize_kit.translation.precision import autocast
+from harmonize_kit.translation.precision import autocast, fastest_convolutions
 from harmonize_kit.translation.processes import average_over_processes, place
 from harmonize_kit.translation.replay import ReplayBuffer
 from harmonize_kit.translation.sample_pictures import draw_samples
 from harmonize_kit.translation.store import SliceStore
 from harmonize_kit.translation.training_log import LogLine, TrainingLog
+from harmonize_kit.translation.training_sizes import require_own_networks, require_sizes
 from harmonize_kit.translation.warning_signs import WarningSigns
 
 METRICS = "metrics.jsonl"
@@ -62,7 +65,7 @@ class Trainer:
         made by the same choices on the same slices.
     device : torch.device
     progress : callable
-        Told step, steps in all and the newest losses.
+        Told step, steps in all and the newest losses, as means over sites.
     logs : sequence of TrainingLog
         Told of the losses beside ``metrics.jsonl``.
 
@@ -73,8 +76,9 @@ class Trainer:
     with as many threads, a run that was stopped and taken up again ends with the weights it would
     have had, bit by bit.
 
-    Several processes (torchrun) train as one with a batch as many times as large: every loss is a
-    mean over images, so the mean of the gradients is the gradient of the mean.
+    Several processes (torchrun) train as one with a batch as many times as large: losses are means
+    over images, so the mean of gradients is the gradient of the mean, and what compares with means
+    of a batch exchanges them. Images that are shown again each process keeps for itself.
     """
 
     networks: CycleGAN
@@ -90,6 +94,7 @@ class Trainer:
         config = self.config
         self.step = 0
         self.networks.to(self.device)
+        fit_ranges(self.networks, self.store)
         lay_out(self.networks, self.networks.dimensions, self.device)
         self.generators = nn.ModuleList([self.networks.forwards, self.networks.backwards])
         self.average = RunningMean(self.generators, config.average, lambda: self.step)
@@ -111,12 +116,11 @@ class Trainer:
             site: ReplayBuffer(self.objective.replay, config.seed + place)
             for place, site in enumerate((self.networks.reference, *self.networks.others))
         }
+        self.means = LossMeans()
         self.signs = WarningSigns()
         self.logs = (MetricsFile(self.folder / METRICS), *self.logs)
         if config.compile:
-            for network in (*self.networks.backwards, *self.networks.judges):
-                network.compile()  # pyright: ignore[reportUnknownMemberType]
-            self.networks.forwards.compile()  # pyright: ignore[reportUnknownMemberType]
+            compile_networks(self.networks)
 
     def train(self, until: int | None = None) -> None:
         """Train to step ``until``, or to the end, from where the last checkpoint stands."""
@@ -133,11 +137,16 @@ class Trainer:
         Raises
         ------
         ConfigError
-            If the networks could not halve the slices, or a case has nobody to be matched with.
+            If the networks could not halve the slices, one of the user's own is not as it must be,
+            or a case has nobody to be matched with.
         """
-        self._check_sizes()
+        require_sizes(self.networks, self.store, self.config)
+        require_own_networks(self.networks, self.objective, self.config, self.store)
         config, networks = self.config, self.networks
-        matching = match(self.store, networks.reference, config.bandwidth, config.seed)
+        matching = match(
+            self.store, networks.reference, config.bandwidth, config.seed,
+            same_place=config.same_place,
+        )  # fmt: skip
         return BatchLoader(
             matching, config, networks.slices // 2, self.device, *place(),
             places=networks.wants_places, dimensions=networks.dimensions,
@@ -147,34 +156,22 @@ class Trainer:
         """Do the step that comes next, and what is due after it; return its losses."""
         config, sites = self.config, self.networks.others
         site = sites[self.step % len(sites)]
-        losses = self.one_step(loader, site, self.step)
+        with fastest_convolutions(self.device):
+            losses = self.one_step(loader, site, self.step)
+        self.means.add(site, losses)
         self.step += 1
         if self.step % config.log_every == 0 or self.step == config.steps:
-            self._note(site, losses)
+            self._note()
         if self.step % config.checkpoint_every == 0 or self.step == config.steps:
             self.save()
         return losses
 
-    def _check_sizes(self) -> None:
-        """Refuse, before the first step, what the networks could not halve or cannot be cropped."""
-        y, x = self.store.images.shape[-2:]
-        crop = self.config.crop
-        if crop is None and self.networks.dimensions == 3:
-            raise ConfigError("networks of patches need to know their size; set training.crop")
-        if crop is not None and crop > min(y, x):
-            raise ConfigError(f"a crop of {crop} voxels does not fit into slices of {y} x {x}")
-        multiple = SIZE_MULTIPLE * max(phase.shrink for phase in self.config.phases)
-        sizes = (y, x) if crop is None else (crop, crop)
-        if any(size % multiple for size in sizes):
-            raise ConfigError(
-                f"expected crops, or slices, of multiples of {multiple} voxels (the networks halve "
-                f"twice what is shrunk first), got {sizes[0]} x {sizes[1]}"
-            )
-
     def one_step(self, loader: BatchLoader, site: str, step: int) -> Losses:
         """Move the generators, then the two discriminators that judge them."""
         parts, objective = self.config.accumulate, self.objective
-        penalise = objective.r1 > 0 and step % objective.r1_every == 0
+        # Sites take turns; each is penalised in every so many of its own, and so is the reference.
+        turn = step // len(self.networks.others)
+        penalise = objective.r1 > 0 and turn % objective.r1_every == 0
         batches = [loader.batch(site, step, part) for part in range(parts)]
         following = self.networks.others[(step + 1) % len(self.networks.others)]
         for part in range(parts):
@@ -198,7 +195,7 @@ class Trainer:
 
         self.optimizers["discriminator"].zero_grad()
         for (x, r), images in zip(batches, made, strict=True):
-            with self._autocast():
+            with self._autocast(), differentiable_twice(penalise):
                 losses = discriminator_losses(
                     self.networks, site, x, r, images, objective, exchange_of(self.buffers),
                     penalise=penalise,
@@ -237,30 +234,37 @@ class Trainer:
         start = self.config.decay_from * self.config.steps
         return min(1.0, (self.config.steps - step) / max(1.0, self.config.steps - start))
 
-    def _note(self, site: str, losses: Losses) -> None:
-        """Append the newest losses to the metrics: the one place that waits for a GPU."""
-        average_over_processes(list(losses.values()))
-        values = {name: float(value) for name, value in losses.items()}
-        warnings = self.signs.read(self.step, values)
-        if place()[0] == 0:
-            for warning in warnings:
-                logger.warning("step %d: %s", self.step, warning)
-            for log in self.logs:
-                log.note(LogLine(self.step, site, values, tuple(warnings)))
-        self.progress(self.step, self.config.steps, values)
+    def _note(self) -> None:
+        """Tell the mean losses since the last note, by site: what alone waits for a GPU."""
+        told = self.means.take()
+        average_over_processes([mean for _, means in told.values() for mean in means.values()])
+        sites: list[dict[str, float]] = []
+        for site, (steps, means) in told.items():
+            values = {name: float(mean) for name, mean in means.items()}
+            sites.append(values)
+            warnings = self.signs.read(self.step, site, steps, values)
+            if place()[0] == 0:
+                for warning in warnings:
+                    logger.warning("step %d: %s", self.step, warning)
+                for log in self.logs:
+                    log.note(LogLine(self.step, site, values, tuple(warnings)))
+        self.progress(self.step, self.config.steps, mean_over_sites(sites))
 
     def save(self) -> None:
-        """Write a checkpoint, remove older ones, and draw samples of what it makes."""
+        """Write a checkpoint, remove older ones, and draw samples; all processes do so together."""
+        state = self._state()
         if place()[0] != 0:
             return
         folder = self.folder / "checkpoints"
-        save_state(checkpoint_path(folder, self.step), self._state())
+        save_state(checkpoint_path(folder, self.step), state)
         remove_old(folder, self.config.keep)
-        if self.config.samples and self.networks.dimensions == 2:
+        if self.config.samples:
             path = self.folder / "samples" / f"step_{self.step:06d}.png"
             # The mean is never trained, so that nothing minds its being set to be used.
             means = cast(nn.ModuleList, self.average.module)
-            draw_samples(path, self.networks, means, self.store, self.config.samples)
+            draw_samples(
+                path, self.networks, means, self.store, self.config.samples, self.config.crop
+            )
 
     def _state(self) -> dict[str, Any]:
         return {
@@ -271,6 +275,7 @@ class Trainer:
             "optimizers": {name: one.state_dict() for name, one in self.optimizers.items()},
             "scaler": self.scaler.state_dict(),
             "buffers": {site: one.state_dict() for site, one in self.buffers.items()},
+            "means": self.means.state_dict(),
             "signs": self.signs.state_dict(),
         }
 
@@ -300,7 +305,10 @@ class Trainer:
         self.scaler.load_state_dict(state["scaler"])
         for site, buffer in self.buffers.items():
             buffer.load_state_dict(state["buffers"][site])
-        self.signs.load_state_dict(state["signs"])
+        # Older checkpoints tell of no means; what is watched then begins anew.
+        if "means" in state:
+            self.means.load_state_dict(state["means"], self.device)
+            self.signs.load_state_dict(state["signs"])
         self._begin_logs()
 
     def end_logs(self) -> None:
@@ -315,8 +323,11 @@ class Trainer:
                 log.begin(self.step)
 
     def _made_by(self) -> str:
+        # Neither pictures nor a compiler make another training; nor does a choice that came later.
+        plain = self.config.model_copy(update={"compile": False})
+        left_out = {"samples"} if plain.augmentation else {"samples", "augmentation"}
         return digest_value({
-            "training": self.config.model_dump(mode="json", exclude={"samples"}),
+            "training": plain.model_dump(mode="json", exclude=left_out),
             "objective": self.objective.model_dump(mode="json"),
             "networks": [[name, list(w.shape)] for name, w in self.networks.state_dict().items()],
             "sites": [self.networks.reference, *self.networks.others],

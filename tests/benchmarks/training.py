@@ -1,13 +1,16 @@
 """Training and use of the published networks against the rate of the card they run on.
 
     .venv/bin/python tests/benchmarks/training.py [--batches 4 8 16 32] [--steps 20] [--compile]
-    .venv/bin/python tests/benchmarks/training.py --small
+    .venv/bin/python tests/benchmarks/training.py --small [--compile] [--augment]
 
 On a GPU: 4 modalities of 256 x 256 voxels, the full-size networks, bf16, channels last. The rate of
 the card is measured in the same run, by a product of large matrices; the operations of a step and
 of a volume are counted on the networks themselves. Beside it, on the same card, the published loop:
 32 bits with TF32, every pass on its own. Steps are run once with every wait for the card made an
 error.
+
+``--compile`` does the same once more with networks that torch.compile has fused, and says how long
+their first steps took. ``--augment`` moves training slices as ``training.augmentation`` does.
 
 ``--small`` does the same with small networks on whatever there is, so that the script is known to
 work; its shares say nothing of a GPU.
@@ -21,22 +24,23 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from harmonize_kit.config.translation import (
+    Augmentation,
     DiscriminatorConfig,
     GeneratorConfig,
     ObjectiveConfig,
     Phase,
     TrainingConfig,
 )
-from harmonize_kit.translation.apply import apply_generator
+from harmonize_kit.translation.apply import apply_generator, within_memory
 from harmonize_kit.translation.cyclegan import Batch, CycleGAN, translate
-from harmonize_kit.translation.device import fitting_batch
+from harmonize_kit.translation.device import first_batch
 from harmonize_kit.translation.objectives import discriminator_losses, generator_losses
 from harmonize_kit.translation.store import SlicedCase, open_store, write_store
 from harmonize_kit.translation.trainer import Trainer
@@ -136,24 +140,32 @@ def make_store(scale: Scale, folder: Path) -> None:
 
 
 def train_seconds(
-    scale: Scale, store: Path, batch: int, steps: int, device: torch.device, *, fused: bool
-) -> float:
-    """Return the seconds of one step of the trainer; waiting for the card in one is an error."""
+    scale: Scale, store: Path, batch: int, steps: int, device: torch.device, *, fused: bool,
+    varied: bool,
+) -> tuple[float, float]:  # fmt: skip
+    """Return the seconds of the first three steps of the trainer, and of one that follows.
+
+    Waiting for the card in a step is an error.
+    """
     config = TrainingConfig(
         phases=(Phase(steps=10**6),), batch=batch, precision="bf16", compile=fused,
         log_every=10**6, checkpoint_every=10**6,
+        augmentation=Augmentation(elastic=0.02) if varied else None,
     )  # fmt: skip
     networks = CycleGAN(SITES, REFERENCE, scale.generator(), scale.discriminator())
     with tempfile.TemporaryDirectory() as folder:
         trainer = Trainer(networks, open_store(store), OBJECTIVE, config, Path(folder), device)
         with trainer.loader() as loader:
+            start = time.perf_counter()
             for _ in range(3):
                 trainer.advance(loader)
+            wait(device)
+            first = time.perf_counter() - start
             if device.type == "cuda":
                 torch.cuda.set_sync_debug_mode("error")
                 trainer.advance(loader)
                 torch.cuda.set_sync_debug_mode("default")
-            return seconds(lambda: trainer.advance(loader), steps, device)
+            return first, seconds(lambda: trainer.advance(loader), steps, device)
 
 
 def published_seconds(scale: Scale, batch: int, steps: int, device: torch.device) -> float:
@@ -168,7 +180,10 @@ def published_seconds(scale: Scale, batch: int, steps: int, device: torch.device
     networks = CycleGAN(
         SITES, REFERENCE, theirs, scale.discriminator(spectral_norm=False)
     ).to(device)  # fmt: skip
-    there, back = networks.forwards, networks.back_to("A")
+    # Its images lie within -1 and 1 already: nothing is scaled on the way in and out.
+    there, back = (
+        cast(torch.nn.Module, one.generator) for one in (networks.forwards, networks.back_to("A"))
+    )
     of_a, of_b = networks.judge_of("A"), networks.judge_of("B")
     generators = [*there.parameters(), *back.parameters()]
     one = torch.optim.Adam(generators, 2e-4, (0.5, 0.999))
@@ -210,14 +225,16 @@ def use_seconds(scale: Scale, steps: int, device: torch.device, *, fused: bool) 
     shape = (scale.channels, scale.slices, scale.size, scale.size)
     images = rng.normal(size=shape).astype(np.float32)
     mask = np.ones(shape[1:], dtype=bool)
-    batch = fitting_batch(generator, scale.generator(), shape[2:], device)
-    return seconds(
-        lambda: apply_generator(
+
+    def use(batch: int) -> object:
+        return apply_generator(
             generator, scale.generator(), images, mask, batch=batch, device=device,
             precision="bf16",
-        ),
-        steps, device,
-    )  # fmt: skip
+        )  # fmt: skip
+
+    # As in use, where the first volume of a size finds the batch for those that follow.
+    _, batch = within_memory(use, first_batch(scale.generator(), device))
+    return seconds(lambda: use(batch), steps, device)
 
 
 def main() -> None:
@@ -227,6 +244,7 @@ def main() -> None:
     parser.add_argument("--batches", type=int, nargs="+", default=[4, 8, 16, 32])
     parser.add_argument("--steps", type=int, default=20)
     parser.add_argument("--compile", action="store_true", help="let torch.compile fuse networks")
+    parser.add_argument("--augment", action="store_true", help="move the training slices")
     said = parser.parse_args()
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     if device.type == "cpu" and not said.small:
@@ -247,10 +265,15 @@ def main() -> None:
         make_store(scale, store)
         best = 0.0
         for batch in batches:
-            taken = train_seconds(scale, store, batch, steps, device, fused=said.compile)
-            best = max(best, batch / taken)
-            print(f"batch {batch:3d}: {1e3 * taken:9.1f} ms a step, {batch / taken:8.2f} samples/s,"
-                  f" {a_step * batch / taken / rate:.1%} of the rate")  # fmt: skip
+            for fused in (False, True) if said.compile else (False,):
+                first, taken = train_seconds(
+                    scale, store, batch, steps, device, fused=fused, varied=said.augment
+                )
+                best = max(best, batch / taken)
+                print(f"batch {batch:3d}{', compiled' * fused}: {1e3 * taken:9.1f} ms a step, "
+                      f"{batch / taken:8.2f} samples/s, "
+                      f"{a_step * batch / taken / rate:.1%} of the rate, "
+                      f"the first three {first:.1f} s")  # fmt: skip
     plain = max(n / published_seconds(scale, n, steps, device) for n in {1, batches[-1]})
     print(f"published loop: {plain:.2f} samples/s; ours {best / plain:.2f} times as many")
     taken = use_seconds(scale, 3, device, fused=said.compile)

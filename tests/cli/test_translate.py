@@ -13,6 +13,7 @@ from normalised_heads import TINY, make_heads
 
 torch = pytest.importorskip("torch", reason="torch is not installed (extra: image)")
 
+from harmonize_kit.translation.store import open_store  # noqa: E402
 from harmonize_kit_cli import main as entry  # noqa: E402
 from harmonize_kit_cli import step_progress  # noqa: E402
 
@@ -41,10 +42,12 @@ def test_train_apply_and_extract_take_what_the_one_before_left(
     assert call(*train, "--reference", "A") == 0
     told = capfd.readouterr()
     assert "Trained on 20 slices (2 of A, 2 of B), 2 steps" in told.out
+    assert "images of B to A\n" in told.out
     assert "2/2 steps, adversarial" in told.err
     assert call(*train, "--reference", "A", "--json") == 0
     document = json.loads(capfd.readouterr().out)
     assert (document["ok"], document["steps"], document["begun_at"]) == (True, 2, 2)
+    inspect(model, capfd)
 
     apply = ("apply", model, table, "-o", out, "--site", "scanner", "--device", "cpu")
     assert call(*apply, "--dry-run") == 0
@@ -64,6 +67,26 @@ def test_train_apply_and_extract_take_what_the_one_before_left(
     assert "003: TRUNCATED" in capfd.readouterr().out
     (model / "model.safetensors").write_bytes(b"")
     assert call(*apply) == 7
+    assert entry._run(["inspect", str(model)]) == 7
+    assert "changed after it was written" in capfd.readouterr().err
+
+
+def inspect(model: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """Networks say what they are without torch, which only their use needs."""
+    code = (
+        "import sys; from harmonize_kit_cli.main import _run;"
+        f"code = _run(['inspect', {str(model)!r}]); sys.exit(code or 'torch' in sys.modules)"
+    )
+    told = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert "unet, residual head, 4 features" in told.stdout
+    assert "of 0.9 x 0.9 x 2.5 mm\n" in told.stdout
+    assert entry._run(["inspect", str(model), "--json"]) == 0
+    found = json.loads(capfd.readouterr().out)
+    assert (found["kind"], found["reference"], found["takes_back_to"]) == ("cyclegan", "A", ["B"])
+    assert found["sites"] == {"A": {"cases": 2}, "B": {"cases": 2}}
+    assert (found["steps"], found["serves_any_site"], found["cases"]) == (2, False, 4)
+    assert found["configuration"]["training"]["batch"] == TINY["training"]["batch"]
+    assert found["trained_on_sha256"] == open_store(model / "slices").digest
 
 
 def test_without_torch_it_says_what_to_install(

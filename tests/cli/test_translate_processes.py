@@ -53,8 +53,13 @@ def write_config(path: Path, batch: int) -> Path:
     training = {
         **TINY["training"], "phases": [{"steps": 3}], "batch": batch, "log_every": 3, "samples": 1,
     }  # fmt: skip
-    # What was made earlier is kept by each process for itself, so that nothing is.
-    config = {**TINY, "objective": {"replay": 0, "r1": 0.01, "r1_every": 2}, "training": training}
+    # What was made earlier is kept by each process for itself, so that nothing is. Means of a batch
+    # are compared, so that they must be exchanged.
+    objective = {
+        "replay": 0, "r1": 0.01, "r1_every": 2, "adversarial": "relativistic",
+        "feature_matching": 1.0,
+    }  # fmt: skip
+    config = {**TINY, "objective": objective, "training": training}
     path.write_text(json.dumps(config))
     return path
 

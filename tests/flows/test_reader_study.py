@@ -15,7 +15,7 @@ from browser import Reading, axe_script, open_browser
 
 from harmonize_kit.config.reader_study import ReaderStudyConfig
 from harmonize_kit.core.volume import Geometry, Volume
-from harmonize_kit.errors import CaseError, ConfigError, TableError
+from harmonize_kit.errors import CaseError, ConfigError, InputError, TableError
 from harmonize_kit.flows.ratings import summarize_rating_files
 from harmonize_kit.flows.reader_study import reader_study
 from harmonize_kit.storage.images import write_image, write_mask
@@ -71,6 +71,30 @@ def study(cohorts: dict[str, Path], tmp_path_factory: Any) -> Path:
 def key_of(folder: Path) -> list[dict[str, str]]:
     with (folder / "key.csv").open(newline="") as file:
         return list(csv.DictReader(file))
+
+
+def test_cases_that_a_translation_was_learned_from_are_not_shown(
+    cohorts: dict[str, Path], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    def tables(split: list[str], by: str) -> dict[str, Path]:
+        for name, path in cohorts.items():
+            frame = pd.read_csv(path, dtype=str).assign(split=split)
+            frame = frame.assign(translated_by=by if name == "wonder-net" else "")
+            for column in ("Image_t1", "Mask", "Brain_mask"):
+                frame[column] = str(path.parent) + "/" + frame[column]
+            frame.to_csv(tmp_path / f"{name}.csv", index=False)
+        return {name: tmp_path / f"{name}.csv" for name in cohorts}
+
+    split = ["test", "Train", "test", "train"]
+    reader_study(tables(split, "nyul"), tmp_path / "held-out", CONFIG)
+    assert {row["case"] for row in key_of(tmp_path / "held-out")} == {CASES[0], CASES[2]}
+    assert "2 cases are not shown" in caplog.text
+    # Where nothing was learned, the word means nothing here.
+    every = CONFIG.model_copy(update={"cases": 4})
+    reader_study(tables(split, ""), tmp_path / "all", every)
+    assert {row["case"] for row in key_of(tmp_path / "all")} == set(CASES)
+    with pytest.raises(InputError, match="translate held-out cases too"):
+        reader_study(tables(["train"] * 4, "nyul"), tmp_path / "none", CONFIG)
 
 
 def test_the_page_names_nothing(study: Path) -> None:

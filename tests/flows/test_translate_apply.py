@@ -24,6 +24,7 @@ from harmonize_kit.flows.translate import (  # noqa: E402
     translate_cohort,
 )
 from harmonize_kit.flows.translate_apply import TranslationRun  # noqa: E402
+from harmonize_kit.flows.translate_load import known_model  # noqa: E402
 from harmonize_kit.storage.cohorts import missing_files, read_cohort  # noqa: E402
 from harmonize_kit.storage.images import read_image  # noqa: E402
 from harmonize_kit.storage.nifti_product import ORIENTATION  # noqa: E402
@@ -38,7 +39,7 @@ def _one_thread() -> None:  # pyright: ignore[reportUnusedFunction]
 
 def make_model(
     folder: Path, sites: tuple[str, ...] = ("B",), modalities: tuple[str, ...] = ("t1",),
-    shift: float | None = None,
+    shift: float | None = None, trained_on: dict[str, Any] | None = None,
 ) -> Path:  # fmt: skip
     """A model whose generators change something; with ``shift``, all intensities by as much."""
     config = GeneratorConfig(
@@ -56,7 +57,9 @@ def make_model(
 
     backwards = {site: generator(place + 1) for place, site in enumerate(sites)}
     universal = len(sites) > 1
-    made = Translator(config, modalities, "A", sites, generator(0), backwards, universal, {})
+    made = Translator(
+        config, modalities, "A", sites, generator(0), backwards, universal, trained_on or {}
+    )
     save_translator(made, folder)
     return folder
 
@@ -73,6 +76,15 @@ def run(
 
 def voxels(path: Path) -> Any:
     return nibabel.load(path).get_fdata(dtype=np.float32)
+
+
+def with_sides(table: Path, numbers: str, sides: tuple[float, float, float]) -> None:
+    """Give voxels of some cases these sides, along the axes of their files."""
+    for path in table.parent.glob(f"[{numbers}]_*.nii.gz"):
+        image = nibabel.load(path)
+        affine = image.affine.copy()
+        affine[:3, :3] *= np.array(sides) / np.linalg.norm(affine[:3, :3], axis=0)
+        nibabel.save(nibabel.Nifti1Image(np.asarray(image.dataobj), affine), path)
 
 
 def test_images_come_back_on_their_grids_with_the_background_untouched(tmp_path: Path) -> None:
@@ -99,11 +111,37 @@ def test_images_come_back_on_their_grids_with_the_background_untouched(tmp_path:
             assert changed == 0 if number == 0 else changed > 0.99
     assert [case.columns["translated_to"] for case in made] == ["", "A", "A"]
     assert [case.columns["translated_by"] for case in made] == ["", "cyclegan", "cyclegan"]
-    assert [case.columns["age"] for case in made] == ["40", "41", "42"]
+    assert [case.columns["age"] for case in made] == ["40", "40", "41"]
     assert set(pd.read_csv(tmp_path / "out" / "guards.csv", dtype=str)["id"]) == {"001", "002"}
     record = json.loads((tmp_path / "out" / "run.json").read_text())
     assert record["command"] == "translate apply"
     assert record["counts"]["computed"] == 3
+
+
+def test_the_change_map_says_what_became_of_each_voxel(tmp_path: Path) -> None:
+    """After is before and the map, in standard deviations of the head; background is 0."""
+    table = make_heads(tmp_path / "in", "AB", modalities=("t2", "t1"), sizes=(9, 18, 17))
+    found = run(make_model(tmp_path / "model", modalities=("t1", "t2")), table, flips=True)
+    assert found.guards is not None
+    listed = pd.read_csv(tmp_path / "out" / "guards.csv", dtype={"id": str})
+    assert list(listed["id"]) == ["001", "001"]  # the other is of the reference already
+    inside = voxels(tmp_path / "in" / "1_brain.nii.gz") > 0
+    for row in listed.to_dict(orient="records"):
+        before = tmp_path / "in" / f"1_{row['modality']}.nii.gz"
+        a, b = voxels(before), voxels(tmp_path / f"out/images/001/001_{row['modality']}.nii.gz")
+        mapped = voxels(tmp_path / "out" / row["change_map"])
+        assert read_image(tmp_path / "out" / row["change_map"]).geometry == (
+            read_image(before).geometry
+        )
+        unit = a[inside].astype(float).std()
+        np.testing.assert_allclose(mapped * unit, b - a, atol=1e-5)
+        assert not mapped[~inside].any()
+        assert np.abs(mapped[inside]).mean() == pytest.approx(row["change"], rel=1e-4)
+        assert row["change"] > 0
+        assert (tmp_path / "out" / row["spread_map"]).is_file()
+    # A map that is lost is made again.
+    (tmp_path / "out" / listed["change_map"][0]).unlink()
+    assert run(tmp_path / "model", table, flips=True).computed == 1
 
 
 def test_slices_are_those_of_the_patient_whatever_the_axes_of_the_file(tmp_path: Path) -> None:
@@ -196,6 +234,7 @@ def test_images_of_the_reference_can_be_taken_to_a_site(tmp_path: Path) -> None:
 
 def test_what_passes_a_bound_is_flagged_and_spreads_are_maps(tmp_path: Path) -> None:
     table = make_heads(tmp_path / "in", "BA", lesioned=(0,))
+    with_sides(table, "01", (1.0, 1.2, 1.0))
     (tmp_path / "guards.yaml").write_text("change_at_most: 0.01\nlesion_contrast: [0.9, 0.95]\n")
     model = make_model(tmp_path / "model", shift=2.0)
     options: dict[str, Any] = {
@@ -219,6 +258,54 @@ def test_what_passes_a_bound_is_flagged_and_spreads_are_maps(tmp_path: Path) -> 
     spread = voxels(tmp_path / "out" / "images/000/000_t1_spread.nii.gz")
     assert spread.max() < 1e-5
     assert not (tmp_path / "out" / "images/001/001_t1_spread.nii.gz").exists()
+
+
+def test_planes_and_sizes_of_voxels_that_networks_have_not_seen(tmp_path: Path) -> None:
+    table = make_heads(tmp_path / "in", "BB")
+    with_sides(table, "0", (0.94, 1.2, 0.94))
+    with_sides(table, "1", (1.0, 2.0, 1.0))  # slices twice as thick as voxels are wide
+    seen = {"spacing_mm": {"low": [1.0, 1.0, 1.15], "high": [1.0, 1.0, 1.3]}}
+    found = run(make_model(tmp_path / "model", trained_on=seen), table)
+    told = [note for note in found.notes if "look at the result twice" in note]
+    assert len(told) == 1
+    assert told[0].startswith(
+        "case 001: its voxels are 1 x 1 x 2 mm, and those the model was trained on 1 x 1 x 1.15 mm "
+        "to 1 x 1 x 1.3 mm"
+    )
+    # Three planes of such a head are not alike, and are refused; axial slices are not.
+    planes = run(tmp_path / "model", table, into="planes", planes=True)
+    assert list(planes.failures["id"]) == ["001"]
+    assert list(planes.failures["code"]) == ["GEOMETRY"]
+    assert "at most 1.5 times the shortest" in planes.failures["message"][0]
+    # A model that does not know what it was trained on says nothing.
+    assert not any("voxels" in note for note in run(
+        make_model(tmp_path / "old"), table, into="unknown"
+    ).notes)  # fmt: skip
+
+
+def test_memory_that_does_not_suffice_is_met_by_a_smaller_batch_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table = make_heads(tmp_path / "in", "BBB", sizes=(17, 18, 17))
+    run(make_model(tmp_path / "model"), table, into="plain")
+    tried: list[int] = []
+    forward = Generator.forward
+
+    def short_of_memory(self: Generator, images: Any, *more: Any) -> Any:
+        tried.append(len(images))
+        if len(images) > 3:
+            raise torch.OutOfMemoryError
+        return forward(self, images, *more)
+
+    monkeypatch.setattr(Generator, "forward", short_of_memory)
+    known_model.cache_clear()
+    assert not len(run(tmp_path / "model", table, into="short").failures)
+    assert tried[:3] == [8, 4, 2]
+    assert max(tried[3:]) == 2  # which the cases that follow know
+    one, other = (
+        voxels(tmp_path / into / "images/002/002_t1.nii.gz") for into in ("plain", "short")
+    )
+    np.testing.assert_allclose(one, other, atol=1e-5)
 
 
 def test_shards_share_the_work_and_the_last_writes_the_table(tmp_path: Path) -> None:

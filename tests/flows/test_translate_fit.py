@@ -18,10 +18,10 @@ from scans_on_disk import contents, times
 from harmonize_kit.config.execution import ExecutionConfig
 from harmonize_kit.config.translate_fit import BY_IMAGE, METHODS, FitConfig
 from harmonize_kit.errors import ConfigError, IntegrityError, NothingSucceededError, TableError
+from harmonize_kit.flows.inspect import inspect
 from harmonize_kit.flows.translate import ApplyOptions, estimate_translation, translate_cohort
 from harmonize_kit.flows.translate_apply import TranslationRun
 from harmonize_kit.flows.translate_fit import FitRun, estimate_fit, fit_baseline
-from harmonize_kit.flows.translate_fitted import describe_fitted
 
 BY_SITE = [method for method in METHODS if method not in BY_IMAGE]
 SPLIT = ["train"] * 4 + ["test"] * 2
@@ -169,12 +169,12 @@ def test_only_training_cases_are_opened_and_no_subject_is_kept(tmp_path: Path) -
         assert set(known) == {"model.json", "arrays.npz"}
         text = known["model.json"].decode()
         assert not any(f'"{number:03d}"' in text or f"{number}_t1" in text for number in range(6))
-    told = describe_fitted(tmp_path / "curve-field")
-    assert (told.reference, told.sites, told.cases) == ("A", ("B",), {"A": 2, "B": 2})
+    told = inspect(tmp_path / "curve-field")
+    assert (told["reference"], told["takes_back_to"], told["cases"]) == ("A", ["B"], 4)
     # Another image among those it was fitted on is another model.
     (tmp_path / "in/0_t1.nii.gz").write_bytes((tmp_path / "in/2_t1.nii.gz").read_bytes())
     fit(table, "curve-field", "other")
-    assert describe_fitted(tmp_path / "other").trained_on_sha256 != told.trained_on_sha256
+    assert inspect(tmp_path / "other")["trained_on_sha256"] != told["trained_on_sha256"]
 
 
 def test_a_damaged_training_case_is_named_and_left_out(tmp_path: Path) -> None:
@@ -226,6 +226,7 @@ def test_heads_on_several_grids_are_averaged_on_the_brains_box_alone(tmp_path: P
 
 def test_brains_that_were_not_registered_are_told(tmp_path: Path) -> None:
     table = make_heads(tmp_path / "in", "AAAABB", sizes=(24, 18, 4))
+    edit(table, age=None)
     assert fit(table, "atlas-template").notes == ()
     for number, places in ((1, 7), (2, -7)):
         for name in (f"{number}_t1", f"{number}_brain"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -31,6 +32,7 @@ from harmonize_kit.errors import (  # noqa: E402
 from harmonize_kit.flows import translate  # noqa: E402
 from harmonize_kit.flows.translate import TrainOptions, train_translator  # noqa: E402
 from harmonize_kit.flows.translate_train import TrainingRun  # noqa: E402
+from harmonize_kit.translation import warning_signs  # noqa: E402
 from harmonize_kit.translation.model import load_translator  # noqa: E402
 from harmonize_kit.translation.store import open_store  # noqa: E402
 
@@ -71,6 +73,9 @@ def test_a_model_comes_of_the_training_cases_and_says_of_which(tmp_path: Path) -
     model = load_translator(tmp_path / "model")
     assert (model.modalities, model.sites, model.universal) == (("t2", "t1"), ("B", "C"), True)
     assert model.config.channels == 2
+    # Of x, y, z of the patient, whatever the axes of the file.
+    sides = model.trained_on["spacing_mm"]
+    assert sides["low"] == sides["high"] == pytest.approx([0.9, 0.9, 2.5])
     lines = (tmp_path / "model" / "metrics.jsonl").read_text().splitlines()
     assert [json.loads(line)["step"] for line in lines] == [1, 2]
     record = json.loads((tmp_path / "model" / "run.json").read_text())
@@ -97,6 +102,38 @@ def test_a_case_that_cannot_be_read_is_named_and_the_others_go_on(tmp_path: Path
     assert [one.id for one in again.unread] == ["001", "002"]
     assert again.begun_at == 1
     assert times(tmp_path / "model" / "slices") == before
+
+
+def test_slices_that_were_removed_or_changed_are_cut_again(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    table = make_heads(tmp_path / "in", "AB")
+    run(table)
+    model, images = tmp_path / "model", tmp_path / "model" / "slices" / "images.f16"
+    whole, weights = images.read_bytes(), (model / "model.safetensors").read_bytes()
+    shutil.rmtree(model / "slices")
+    # As after a training that is over.
+    assert run(table).begun_at == 1
+    assert images.read_bytes() == whole
+    assert "cut again" not in caplog.text
+    images.write_bytes(whole[:100] + bytes([whole[100] ^ 1]) + whole[101:])
+    assert run(table).begun_at == 1
+    assert "slices are cut again" in caplog.text
+    assert images.read_bytes() == whole
+    assert (model / "model.safetensors").read_bytes() == weights
+
+
+def test_what_was_warned_of_is_told_at_the_end_and_after_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(warning_signs, "STEPS", 3)
+    table = make_heads(tmp_path / "in", "AB")
+    for _ in range(2):
+        found = run(table, 3, training={"generator_rate": 1e-9, "log_every": 1})
+        (note,) = (note for note in found.notes if "hardly change" in note)
+        assert note.startswith("step 3: images of site 'B' hardly change")
+        record = json.loads((tmp_path / "model" / "run.json").read_text())
+        assert record["counts"]["warnings"] == [note]
 
 
 SCRIPT = """
@@ -174,6 +211,9 @@ def test_what_cannot_be_trained_on_is_refused_at_once(tmp_path: Path) -> None:
         table, ConfigError, generator={"architecture": "custom", "custom": "json.tool:X"}
     )
     assert "--allow json" in told
+    for own, why in (("Conv2d", "is made from one argument"), ("Identity", "could not be called")):
+        custom = {"architecture": "custom", "custom": f"torch.nn:{own}"}
+        assert why in refusal(table, ConfigError, generator=custom, allow=("torch",))
     edit(table, age=["40", "n/a", "41", "50"])
     assert "'age' is missing for '001'" in refusal(table, TableError, match=("age",))
     edit(table, split=["test"] * 4)
@@ -218,13 +258,14 @@ def test_sites_that_differ_in_more_than_their_scanners_are_not_trained_on(tmp_pa
     assert "age: mean 61 at site 'B' and 41 at 'A', 24 standard deviations" in told
     assert "sex f: 0% at site 'B' and 100% at 'A'" in told
     # Matching cannot make alike what nobody shares.
-    told = refusal(table, DesignError, differences={"share": 0.7}, match=("age",))
+    loose = {"share": 0.7, "alike": []}
+    told = refusal(table, DesignError, differences=loose, match=("age",))
     assert "though batches are matched on it" in told
     assert run(table, match=("age",), despite_differences=True).steps == 1
     # Where there are people of all ages at both sites, it does.
     edit(table, age=["40", "60", "40", "60", "60", "40"])
     assert refusal(table, DesignError, into="b", differences={"share": 0.7, "alike": ["age"]})
-    run(table, into="b", differences={"share": 0.7}, match=("age",))
+    run(table, into="b", differences=loose, match=("age",))
 
 
 def test_labels_that_fill_the_brain_are_no_lesions(tmp_path: Path) -> None:

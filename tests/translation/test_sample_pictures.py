@@ -13,6 +13,8 @@ torch = pytest.importorskip("torch", reason="torch is not installed (extra: imag
 from PIL import Image  # noqa: E402
 from small_training import OBJECTIVE, cyclegan, make_store, training_config  # noqa: E402
 
+from harmonize_kit.config.translation import DiscriminatorConfig, GeneratorConfig  # noqa: E402
+from harmonize_kit.translation.cyclegan import CycleGAN  # noqa: E402
 from harmonize_kit.translation.sample_pictures import choose_samples, draw_samples  # noqa: E402
 from harmonize_kit.translation.store import open_store  # noqa: E402
 from harmonize_kit.translation.trainer import Trainer  # noqa: E402
@@ -51,6 +53,27 @@ def test_a_picture_shows_before_after_change_and_back(tmp_path: Path) -> None:
     assert (changed != 255).any()
     # Outside of the head nothing does.
     assert (changed[:4, :4] == 255).all()
+
+
+def test_a_picture_of_a_patch_shows_the_plane_of_its_slice(tmp_path: Path) -> None:
+    torch.set_num_threads(1)
+    store = open_store(make_store(tmp_path / "store"))
+    small: dict[str, Any] = {"architecture": "unet", "features": 2, "blocks": 1, "dimensions": 3}
+    networks = CycleGAN(
+        "AB", "B", GeneratorConfig(**small, coordinates=True),
+        DiscriminatorConfig(features=2, layers=1, dimensions=3),
+    )  # fmt: skip
+    draw = tmp_path / "a.png"
+    generators = torch.nn.ModuleList([networks.forwards, networks.backwards])
+    draw_samples(draw, networks, generators, store, 1, 16)
+    picture = np.asarray(Image.open(draw))
+    # 16 voxels are shown 6 times as large, and the three slices are the middle ones of the patch.
+    assert picture.shape == (96 + 14, 4 * 96 + 3 * 6 * 4, 3)
+    shown = picture[14 + 3 :: 6, 3:96:6, 0].astype(float)
+    ((case, number),) = choose_samples(store, ("A",), 1)
+    plane = store.images[case.first + number, 0, 4:20, 4:20].astype(float)
+    inside = store.masks[case.first + number, 4:20, 4:20] > 0
+    assert np.corrcoef(shown[inside], plane[inside])[0, 1] > 0.98
 
 
 def test_a_training_leaves_a_picture_beside_every_checkpoint(tmp_path: Path) -> None:

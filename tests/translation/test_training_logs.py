@@ -60,6 +60,19 @@ def test_mlflow_is_told_each_step_once(tmp_path: Path, caplog: pytest.LogCapture
     seen = again._client.get_metric_history(run, "cycle/site é _1_")
     assert [(metric.step, metric.value) for metric in seen] == [(n, n) for n in (1, 2, 4, 5)]
     assert again._client.get_run(run).info.status == "FINISHED"
+    assert not caplog.text
+    # A run that cannot be taken up is told, once, and another is begun.
+    (tmp_path / "mlflow.json").write_text('{"run": ')
+    anew = MlflowLog(tmp_path)
+    anew.begin(5)
+    tell(anew, 5, {6: 6.0})
+    assert caplog.text.count("a new run is begun, since ") == 1
+    assert "mlflow.json cannot be read (JSONDecodeError: " in caplog.text
+    other = json.loads((tmp_path / "mlflow.json").read_text())["run"]
+    assert other != run
+    (tmp_path / "mlflow.json").write_text('{"run": "elsewhere", "step": 6}')
+    MlflowLog(tmp_path).begin(6)
+    assert "run elsewhere is not to be had from file:" in caplog.text
     # A store that goes away does not end a training.
     shutil.rmtree(tmp_path / "mlflow")
     for step in (6, 7):

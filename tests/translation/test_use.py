@@ -13,7 +13,7 @@ torch = pytest.importorskip("torch", reason="torch is not installed (extra: imag
 
 from harmonize_kit.config.translation import GeneratorConfig  # noqa: E402
 from harmonize_kit.errors import ConfigError, IntegrityError, UnseenSiteError  # noqa: E402
-from harmonize_kit.translation.apply import apply_generator, largest_batch  # noqa: E402
+from harmonize_kit.translation.apply import apply_generator, within_memory  # noqa: E402
 from harmonize_kit.translation.generator import Generator  # noqa: E402
 from harmonize_kit.translation.model import (  # noqa: E402
     Translator,
@@ -100,13 +100,16 @@ def test_what_does_not_fit_is_told() -> None:
 def test_the_batch_is_what_memory_allows() -> None:
     tried: list[int] = []
 
-    def run(batch: int) -> None:
+    def run(batch: int, most: int = 5) -> str:
         tried.append(batch)
-        if batch > 5:
+        if batch > most:
             raise torch.OutOfMemoryError
+        return "made"
 
-    assert largest_batch(run, 32) == 4
+    assert within_memory(run, 32) == ("made", 4)
     assert tried == [32, 16, 8, 4]
+    with pytest.raises(torch.OutOfMemoryError):
+        within_memory(lambda batch: run(batch, 0), 2)
 
 
 def translator(sites: tuple[str, ...]) -> Translator:
