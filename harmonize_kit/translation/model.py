@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from pydantic import ValidationError
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import nn
@@ -180,7 +181,13 @@ def load_translator(
         If a part is absent, damaged, changed since it was written, or from a newer version.
     """
     document = read_model_document(folder)
-    config = GeneratorConfig.model_validate(document["generator"])
+    try:
+        config = GeneratorConfig.model_validate(document["generator"])
+    except ValidationError as error:
+        raise IntegrityError(
+            f"{folder}: {DOCUMENT} describes a generator this version does not know ({error}); "
+            "update harmonize-kit"
+        ) from error
     sites = tuple(document["sites"])
     translator = Translator(
         config,

@@ -12,6 +12,7 @@ import pytest
 torch = pytest.importorskip("torch", reason="torch is not installed (extra: image)")
 
 from harmonize_kit.config.translation import GeneratorConfig  # noqa: E402
+from harmonize_kit.core.digest import digest_value  # noqa: E402
 from harmonize_kit.errors import ConfigError, IntegrityError, UnseenSiteError  # noqa: E402
 from harmonize_kit.translation.apply import apply_generator, within_memory  # noqa: E402
 from harmonize_kit.translation.generator import Generator  # noqa: E402
@@ -150,6 +151,12 @@ def test_a_changed_translator_is_refused(tmp_path: Path) -> None:
         load_translator(folder)
     document.write_text(texts[0].replace('"version": 1', '"version": 2'))
     with pytest.raises(IntegrityError, match="update harmonize_kit"):
+        load_translator(folder)
+    newer = json.loads(texts[0])
+    del newer["sha256"]
+    newer["generator"]["head"] = "curves"
+    document.write_text(json.dumps(newer | {"sha256": digest_value(newer)}))
+    with pytest.raises(IntegrityError, match="does not know"):
         load_translator(folder)
     document.write_text(json.dumps({"a": 1}))
     with pytest.raises(IntegrityError, match="damaged"):
