@@ -18,6 +18,9 @@ mpl.use("Agg")
 from matplotlib import pyplot as plt
 
 COLOURS = {"z": "#4477aa", "n4": "#cc6677"}
+METHODS = (
+    "as it is", "histogram-matching", "nyul", "oracle curve", "curve-field", "atlas-template"
+)  # fmt: skip
 SHOWN = (
     ("as given", "given"),
     ("atlas template", "atlas-template-{input}-R"),
@@ -28,8 +31,11 @@ SHOWN = (
 def scores(table: pd.DataFrame, path: Path) -> None:
     """Draw PSNR by method, one panel a family; a line over the seeds' range."""
     chosen = table[(table["to"] == "R") & table["psnr"].notna()]
-    order = list(dict.fromkeys(chosen["method"]))
-    figure, axes = plt.subplots(1, len(render.FAMILIES), figsize=(9, 2.6), sharey=True)
+    trained = sorted({name for name in chosen["method"] if name.startswith("cyclegan")})
+    order = [*METHODS, *trained]
+    figure, axes = plt.subplots(
+        1, len(render.FAMILIES), figsize=(9, 2.8), sharey=True, layout="constrained"
+    )
     for axis, family in zip(axes, render.FAMILIES, strict=True):
         for (name, method), rows in chosen[chosen["family"] == family].groupby(["input", "method"]):
             place = len(order) - order.index(method) + (0.12 if name == "z" else -0.12)
@@ -42,8 +48,8 @@ def scores(table: pd.DataFrame, path: Path) -> None:
         axis.grid(axis="x", lw=0.4, color="#cccccc")
     axes[0].set_yticks(range(len(order), 0, -1), order)
     handles = [plt.Line2D([], [], marker="o", ls="", color=c) for c in COLOURS.values()]
-    figure.legend(handles, ["z-score", "N4, z-score"], fontsize=8, ncol=2, loc="lower left")
-    figure.tight_layout()
+    labels = ["z-score", "N4, z-score"]
+    figure.legend(handles, labels, fontsize=8, ncol=2, loc="outside lower center")
     figure.savefig(path)
 
 

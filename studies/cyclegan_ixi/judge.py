@@ -26,7 +26,14 @@ FEATURE_REGIONS = {
     5: (142, 143),  # middle frontal gyrus
 }
 COMBAT = " + combat"
-MEASURES = {"ccc": "ccc", "site_balanced_accuracy_linear": "probe"}
+# S is told from R and, since R is the truth, its bias is S less R in standard deviations of R.
+MEASURES = {
+    "ccc": "ccc",
+    "icc": "icc",
+    "site_bias": "bias",
+    "site_bias_size": "bias_size",
+    "site_balanced_accuracy_linear": "probe",
+}
 PARAMS = {
     "imageType": {"Original": {}},
     "featureClass": {"firstorder": [], "glcm": [], "glrlm": [], "gldm": []},
