@@ -85,6 +85,15 @@ class TranslationConfig(BaseModel):
             raise ValueError("dimensions: 3 needs training.crop, the voxels a side of a patch")
         return self
 
+    @model_validator(mode="after")
+    def _pairs_show_one_place(self) -> Self:
+        if self.objective.adversarial == "paired" and not self.training.same_place:
+            raise ValueError(
+                "objective.adversarial: paired compares images of one place; leave "
+                "training.same_place at true, or take another objective"
+            )
+        return self
+
     def with_channels(self, count: int) -> TranslationConfig:
         """Return the choices for images of ``count`` modalities.
 

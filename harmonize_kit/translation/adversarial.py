@@ -22,10 +22,10 @@ def discriminator_loss(real: Tensor, fake: Tensor, kind: Adversarial) -> Tensor:
     kind : {"least-squares", "relativistic", "paired"}
         Mao et al. (2017), equation 9: the mean of (real - 1)^2 and fake^2, halved. Or its
         relativistic average (Jolicoeur-Martineau 2019, table 1): real patches be 1 above the mean
-        made one, made ones 1 below the mean real one; halved likewise. Or its relativistic pair
-        (same work, equation 5, with squares): every real patch be 1 above the made one at its side,
-        which says what a place is like and what is merely amiss apart, as long as both show the
-        same place.
+        made one, made ones 1 below the mean real one; halved likewise. Or its relativistic
+        pair (same work, equation 5, with squares): every real patch be 1 above the made one at its
+        side. As long as both show the same place of the head, what is there whoever the scanner was
+        is in both verdicts, and drops out of their difference.
     """
     if kind == "paired":
         return (real - fake - 1).square().mean()

@@ -12,6 +12,7 @@ torch = pytest.importorskip("torch", reason="torch is not installed (extra: imag
 
 from torch import Tensor  # noqa: E402
 
+from harmonize_kit.config.translate import TranslationConfig  # noqa: E402
 from harmonize_kit.config.translation import ObjectiveConfig, TrainingConfig  # noqa: E402
 from harmonize_kit.translation.adversarial import (  # noqa: E402
     discriminator_loss,
@@ -57,6 +58,11 @@ def test_only_the_paired_loss_knows_which_patches_lie_at_one_place() -> None:
     assert discriminator_loss(real, fake.flip(-1), "relativistic") == pytest.approx(same)
     with pytest.raises(ValueError, match="replay: 0"):
         ObjectiveConfig(adversarial="paired")
+    with pytest.raises(ValueError, match="same_place"):
+        TranslationConfig(
+            objective=ObjectiveConfig(adversarial="paired", replay=0),
+            training=TrainingConfig(same_place=False),
+        )
 
 
 def test_gradient_penalty_of_a_verdict_whose_gradient_is_known() -> None:
