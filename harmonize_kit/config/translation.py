@@ -279,8 +279,9 @@ class TrainingConfig(BaseModel):
     precision : {"fp32", "bf16", "fp16"}
         Of the convolutions; weights, losses and statistics stay in 32 bits.
     compile : bool
-        Let torch.compile fuse the networks. Compiling takes its time, and again at the next phase;
-        that it pays has not been measured, ``tests/benchmarks/training.py --compile`` tells. Steps
+        Let torch.compile fuse the networks. Compiling takes minutes, and again at the next phase;
+        on two processor cores it saved a ninth of a step of small networks, which pays after some
+        ten thousand steps. On a GPU ``tests/benchmarks/training.py --compile`` tells. Steps
         with the gradient penalty (``objective.r1``) compute the discriminators' losses uncompiled.
         A training may go on with it or without.
     seed : int
