@@ -281,7 +281,7 @@ class TrainingConfig(BaseModel):
     compile : bool
         Let torch.compile fuse the networks. Compiling takes minutes, and again at the next phase;
         on two processor cores it saved a ninth of a step of small networks, which pays after some
-        ten thousand steps. On a GPU ``tests/benchmarks/training.py --compile`` tells. Steps
+        fifteen thousand steps. On a GPU ``tests/benchmarks/training.py --compile`` tells. Steps
         with the gradient penalty (``objective.r1``) compute the discriminators' losses uncompiled.
         A training may go on with it or without.
     seed : int

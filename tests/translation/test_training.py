@@ -141,6 +141,14 @@ def test_batches_are_matched_on_covariates_and_lesions(store_folder: Path) -> No
         assert marked[0] == marked[1]
 
 
+def test_without_lesions_batches_are_matched_on_age_more_closely(tmp_path: Path) -> None:
+    cases = [case(n, "AB"[n % 2], age=float(20 + n), sex="fm"[n // 2 % 2]) for n in range(12)]
+    write_store(tmp_path / "s", cases, SIZE)
+    drawn = match(open_store(tmp_path / "s"), "B", 0.5, seed=3).draw("A", 5, 0, 400)
+    ages = np.array([[float(one.covariates["age"]) for one, _ in side] for side in drawn])
+    assert np.corrcoef(ages)[0, 1] > 0.6
+
+
 def test_a_case_like_nobody_is_named(tmp_path: Path) -> None:
     write_store(tmp_path / "s", [case(1, "A", sex="f"), case(2, "B", sex="m")], SIZE)
     with pytest.raises(ConfigError, match="no case of site 'B' is like case A1 of 'A' in sex"):
