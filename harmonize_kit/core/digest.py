@@ -1,10 +1,11 @@
-"""Digests of plain values and arrays, the same on every machine."""
+"""Digests of plain values, arrays and files, the same on every machine."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -32,3 +33,9 @@ def digest_arrays(arrays: Mapping[str, NDArray[Any]]) -> str:
         total.update(canonical_json([name, little.dtype.str, list(array.shape)]).encode())
         total.update(little.tobytes())
     return total.hexdigest()
+
+
+def digest_file(path: Path) -> str:
+    """Return the SHA-256 of a file's content, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from harmonize_kit.combat import FittedComBat
+from harmonize_kit.core.digest import digest_file
 from harmonize_kit.errors import ConfigError
 from harmonize_kit.flows.fit import model_digest
 from harmonize_kit.flows.models import load_fitted, save
 from harmonize_kit.flows.tables import TableInput
-from harmonize_kit.provenance import digest_file
 
 
 def adapt(model: Path, source: TableInput, output: Path) -> FittedComBat:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from harmonize_kit.combat import FittedComBat, known_cases
 from harmonize_kit.config.large import LargeConfig
+from harmonize_kit.core.digest import digest_file
 from harmonize_kit.core.large_table import LargeProduct, ProductPart, TablePart
 from harmonize_kit.core.table import FeatureTable
 from harmonize_kit.errors import ConfigError, HarmonizeWarning, IntegrityError
@@ -23,7 +24,6 @@ from harmonize_kit.flows.large_blocks import NUMBER, Blocks, plan_blocks, room_f
 from harmonize_kit.flows.large_tables import open_input, run_all
 from harmonize_kit.flows.models import load_fitted
 from harmonize_kit.flows.tables import TableInput
-from harmonize_kit.provenance import digest_file
 from harmonize_kit.storage.large_tables import AnyLargeTable, require_place, write_large_table
 
 

@@ -11,14 +11,14 @@ from typing import Any, TypedDict
 from harmonize_kit.config.extraction import ExtractionConfig
 from harmonize_kit.config.robustness import RobustnessConfig
 from harmonize_kit.core.cohort import Case
-from harmonize_kit.core.digest import digest_value
+from harmonize_kit.core.digest import digest_file, digest_value
 from harmonize_kit.errors import DependencyError, ImageError
 from harmonize_kit.features import Engine, describe_provider
 from harmonize_kit.flows.case_volumes import extractor_of, plain_values, volumes_of
 from harmonize_kit.flows.maps import maps_are_whole, measure_maps
 from harmonize_kit.flows.output_folder import cannot_write
 from harmonize_kit.flows.perturbed import measure_perturbed
-from harmonize_kit.provenance import Journal, digest_file, versions
+from harmonize_kit.provenance import Journal, versions
 from harmonize_kit.storage.images import data_files
 from harmonize_kit.storage.results import ResultStore, owner_of
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from harmonize_kit.combat import parse_formula
 from harmonize_kit.compare.candidates import Judged
 from harmonize_kit.config.compare import CompareConfig
+from harmonize_kit.core.digest import digest_file
 from harmonize_kit.core.scorecard import Scorecard
 from harmonize_kit.core.table import FeatureTable
 from harmonize_kit.errors import HarmonizeWarning
@@ -33,7 +34,7 @@ from harmonize_kit.flows.origin import how_made, origin_warnings
 from harmonize_kit.flows.ratings import RatingFiles, summarize_rating_files
 from harmonize_kit.flows.side_by_side import SideBySide, side_by_side
 from harmonize_kit.flows.tables import TableInput
-from harmonize_kit.provenance import RunRecord, digest_file
+from harmonize_kit.provenance import RunRecord
 
 
 def compare_methods(

@@ -14,6 +14,7 @@ from harmonize_kit.config.execution import ExecutionConfig
 from harmonize_kit.config.extraction import ExtractionConfig
 from harmonize_kit.config.load import validate_config
 from harmonize_kit.core.cohort import Cohort
+from harmonize_kit.core.digest import digest_file
 from harmonize_kit.core.table import FeatureTable
 from harmonize_kit.execution import Failed, map_cases
 from harmonize_kit.features import Engine, describe_provider
@@ -23,7 +24,7 @@ from harmonize_kit.flows.maps import map_table
 from harmonize_kit.flows.output_folder import remove_products, writing
 from harmonize_kit.flows.plan import load_params, plan_extraction
 from harmonize_kit.flows.run_cases import Progress, require_success, run_cases
-from harmonize_kit.provenance import RunRecord, digest_file
+from harmonize_kit.provenance import RunRecord
 from harmonize_kit.storage.cohorts import read_cohort
 from harmonize_kit.storage.columns import write_text_table
 from harmonize_kit.storage.feature_tables import write_feature_table

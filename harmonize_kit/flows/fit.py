@@ -16,10 +16,9 @@ from harmonize_kit.combat import (
     parts_of,
 )
 from harmonize_kit.config.combat import ComBatConfig
-from harmonize_kit.core.digest import digest_arrays, digest_value
+from harmonize_kit.core.digest import digest_arrays, digest_file, digest_value
 from harmonize_kit.flows.models import save
 from harmonize_kit.flows.tables import TableInput
-from harmonize_kit.provenance import digest_file
 from harmonize_kit.storage.feature_tables import require_writable, write_feature_table
 
 

@@ -24,6 +24,7 @@ from harmonize_kit.combat import (
 from harmonize_kit.combat.location_scale import Sums
 from harmonize_kit.config.combat import ComBatConfig
 from harmonize_kit.config.large import LargeConfig
+from harmonize_kit.core.digest import digest_file
 from harmonize_kit.core.large_table import TablePart
 from harmonize_kit.execution import count_workers
 from harmonize_kit.execution.cases import runs_here
@@ -38,7 +39,6 @@ from harmonize_kit.flows.large_blocks import (
 from harmonize_kit.flows.large_tables import digest_files, open_input, run_all
 from harmonize_kit.flows.models import save
 from harmonize_kit.flows.tables import TableInput
-from harmonize_kit.provenance import digest_file
 from harmonize_kit.storage.large_tables import (
     AnyLargeTable,
     read_arrays,

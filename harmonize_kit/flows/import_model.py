@@ -9,10 +9,10 @@ from pathlib import Path
 from harmonize_kit.combat import FittedComBat, import_neuroharmonize
 from harmonize_kit.combat.neuroharmonize_dictionary import ModelDictionary
 from harmonize_kit.combat.neuroharmonize_import import FIELDS, NAMES
+from harmonize_kit.core.digest import digest_file
 from harmonize_kit.errors import IntegrityError
 from harmonize_kit.flows.models import save
 from harmonize_kit.flows.tables import TableInput
-from harmonize_kit.provenance import digest_file
 from harmonize_kit.storage.foreign_pickle import read_foreign_pickle
 from harmonize_kit.storage.pickled_values import ARRAY_NAMES, PickledValues
 

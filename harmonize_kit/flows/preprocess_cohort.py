@@ -9,9 +9,8 @@ from types import MappingProxyType
 
 from harmonize_kit.config.preprocess import PreprocessingConfig
 from harmonize_kit.core.cohort import Case, Cohort
-from harmonize_kit.core.digest import digest_value
+from harmonize_kit.core.digest import digest_file, digest_value
 from harmonize_kit.errors import ConfigError, TableError
-from harmonize_kit.provenance import digest_file
 from harmonize_kit.storage.cohorts import read_cohort
 from harmonize_kit.storage.folder_cohorts import cohort_from_folder
 from harmonize_kit.storage.identity import find_column

@@ -9,10 +9,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from harmonize_kit.core.cohort import Case
+from harmonize_kit.core.digest import digest_file
 from harmonize_kit.core.volume import Volume
 from harmonize_kit.errors import GeometryError, ImageError, MaskError
 from harmonize_kit.preprocess.scans import Scans, Staged
-from harmonize_kit.provenance import digest_file
 from harmonize_kit.storage.dicom_headers import is_dicom_file
 from harmonize_kit.storage.dicom_masks import is_dicom_mask
 from harmonize_kit.storage.dicom_volumes import read_converted

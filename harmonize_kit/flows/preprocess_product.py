@@ -13,11 +13,11 @@ from typing import Any
 import numpy as np
 
 from harmonize_kit.config.registration import RegistrationConfig
+from harmonize_kit.core.digest import digest_file
 from harmonize_kit.core.volume import Volume
 from harmonize_kit.flows.preprocess_input import CaseInput
 from harmonize_kit.flows.preprocess_kept import untouched_labels
 from harmonize_kit.preprocess.scans import Scans
-from harmonize_kit.provenance import digest_file
 from harmonize_kit.storage.nifti_product import tells_nothing, write_nifti
 from harmonize_kit.storage.results import plain_name
 from harmonize_kit.storage.whole import whole_file, write_text

@@ -12,7 +12,7 @@ from typing import Any, cast
 
 from harmonize_kit.config.preprocess import PreprocessingConfig
 from harmonize_kit.config.registration import RegistrationConfig
-from harmonize_kit.core.digest import digest_value
+from harmonize_kit.core.digest import digest_file, digest_value
 from harmonize_kit.errors import ConfigError
 from harmonize_kit.preprocess.bias_field import correct_bias_field
 from harmonize_kit.preprocess.coregistration import coregister
@@ -23,7 +23,6 @@ from harmonize_kit.preprocess.registration import register
 from harmonize_kit.preprocess.resampling import resample
 from harmonize_kit.preprocess.scans import Scans, Staged
 from harmonize_kit.preprocess.skull_strip import strip_skull
-from harmonize_kit.provenance import digest_file
 
 Run = Callable[[Scans, PreprocessingConfig, FittedIntensity | None], Staged]
 # The code that makes the numbers of every stage.

@@ -11,12 +11,13 @@ from pathlib import Path
 import pandas as pd
 
 from harmonize_kit.config.reader_study import SIDES, ReaderStudyConfig
+from harmonize_kit.core.digest import digest_file
 from harmonize_kit.errors import ConfigError, InputError
 from harmonize_kit.flows.output_folder import open_folder, writing
 from harmonize_kit.flows.reader_study_images import Candidate, Planes, cut_case, read_candidate
 from harmonize_kit.flows.translate_cohort import SPLIT, TRAIN
 from harmonize_kit.flows.translate_tables import MADE_BY
-from harmonize_kit.provenance import RunRecord, digest_file
+from harmonize_kit.provenance import RunRecord
 from harmonize_kit.report.reader_study import render_study, require_blind, study_content
 from harmonize_kit.report.reader_study_items import KEY_COLUMNS, StudyItem, draw_items, key_rows
 from harmonize_kit.storage.columns import read_text_table, write_text_table

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from harmonize_kit.config.compare import CompareConfig
+from harmonize_kit.core.digest import digest_file
 from harmonize_kit.core.scorecard import Scorecard
 from harmonize_kit.core.table import FeatureTable
 from harmonize_kit.errors import HarmonizeWarning
@@ -20,7 +21,7 @@ from harmonize_kit.flows.origin import how_made, is_translated, origin_warnings
 from harmonize_kit.flows.ratings import RatingFiles, summarize_rating_files
 from harmonize_kit.flows.report_material import failures_beside
 from harmonize_kit.flows.tables import TableInput
-from harmonize_kit.provenance import RunRecord, digest_file
+from harmonize_kit.provenance import RunRecord
 
 
 def report_tables(

@@ -16,6 +16,7 @@ from harmonize_kit.config.extraction import ExtractionConfig
 from harmonize_kit.config.load import validate_config
 from harmonize_kit.config.robustness import RobustnessConfig
 from harmonize_kit.core.cohort import Cohort
+from harmonize_kit.core.digest import digest_file
 from harmonize_kit.errors import NothingSucceededError, TableError
 from harmonize_kit.execution import Failed, map_cases
 from harmonize_kit.features import describe_provider
@@ -27,7 +28,7 @@ from harmonize_kit.flows.output_folder import remove_products, writing
 from harmonize_kit.flows.plan import load_params, plan_extraction
 from harmonize_kit.flows.robustness_table import agreement_table, grade_table, measurement_table
 from harmonize_kit.flows.run_cases import Progress, require_success, run_cases
-from harmonize_kit.provenance import RunRecord, digest_file
+from harmonize_kit.provenance import RunRecord
 from harmonize_kit.storage.cohorts import read_cohort
 from harmonize_kit.storage.columns import write_text_table
 from harmonize_kit.storage.whole import write_text

@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from harmonize_kit.config.split import SplitConfig
+from harmonize_kit.core.digest import digest_file
 from harmonize_kit.flows.split_files import require_free, write_split
 from harmonize_kit.flows.split_input import SplitInput, read_split_input
 from harmonize_kit.preprocess.splits import assign_subjects
 from harmonize_kit.preprocess.strata import Levels, levels
-from harmonize_kit.provenance import digest_file
 
 logger = logging.getLogger(__name__)
 SCHEMA = "harmonize-kit/split/1"

@@ -11,6 +11,7 @@ from typing import Any
 import pandas as pd
 
 from harmonize_kit.config.execution import ExecutionConfig
+from harmonize_kit.core.digest import digest_file
 from harmonize_kit.errors import CaseError, NothingSucceededError
 from harmonize_kit.execution import Failed
 from harmonize_kit.flows.output_folder import open_folder, remove_products, writing
@@ -30,7 +31,7 @@ from harmonize_kit.flows.translate_tables import (
     guard_table,
 )
 from harmonize_kit.flows.work_through import work_through
-from harmonize_kit.provenance import RunRecord, digest_file
+from harmonize_kit.provenance import RunRecord
 from harmonize_kit.storage.columns import write_text_table
 from harmonize_kit.storage.results import ResultStore
 from harmonize_kit.storage.whole import write_text

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harmonize_kit.config.guards import GuardConfig
-from harmonize_kit.core.digest import digest_value
+from harmonize_kit.core.digest import digest_file, digest_value
 from harmonize_kit.core.volume import Volume
 from harmonize_kit.errors import CaseError, ImageError, UnseenSiteError
 from harmonize_kit.flows.output_folder import cannot_write
@@ -22,7 +22,7 @@ from harmonize_kit.flows.translate_load import computed_on, known_model, method_
 from harmonize_kit.flows.translate_model import Translated, TranslationModel, Views
 from harmonize_kit.flows.translate_read import ReadCase, read_case
 from harmonize_kit.flows.translate_tissues import tissues_of
-from harmonize_kit.provenance import Journal, digest_file, versions
+from harmonize_kit.provenance import Journal, versions
 from harmonize_kit.storage.nifti_product import write_nifti
 from harmonize_kit.storage.results import ResultStore, owner_of, plain_name
 from harmonize_kit.translation.guards import change_map, guard

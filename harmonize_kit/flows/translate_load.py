@@ -10,13 +10,12 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, cast
 
-from harmonize_kit.core.digest import digest_value
+from harmonize_kit.core.digest import digest_file, digest_value
 from harmonize_kit.errors import ConfigError, IntegrityError
 from harmonize_kit.flows.translate import Device, require_torch
 from harmonize_kit.flows.translate_fitted import FORMAT, read_fitted
 from harmonize_kit.flows.translate_model import TranslationModel
 from harmonize_kit.flows.translate_tables import NETWORK
-from harmonize_kit.provenance import digest_file
 from harmonize_kit.storage.sealed import ARRAYS
 from harmonize_kit.translation.model_document import DOCUMENT, WEIGHTS
 from harmonize_kit.translation.model_document import SCHEMA as NETWORKS

@@ -11,6 +11,7 @@ from typing import Any
 
 from harmonize_kit.config.load import load_config
 from harmonize_kit.config.translate import TranslationConfig
+from harmonize_kit.core.digest import digest_file
 from harmonize_kit.errors import ConfigError, NothingSucceededError, did_you_mean
 from harmonize_kit.flows.output_folder import writing
 from harmonize_kit.flows.translate import CaseProgress, StepProgress, TrainOptions
@@ -34,7 +35,7 @@ from harmonize_kit.flows.translate_slices import (
     open_slices,
     slices_key,
 )
-from harmonize_kit.provenance import RunRecord, digest_file
+from harmonize_kit.provenance import RunRecord
 from harmonize_kit.storage.whole import write_text
 from harmonize_kit.translation.apply import SMALLEST
 from harmonize_kit.translation.device import (

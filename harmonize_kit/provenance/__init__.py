@@ -1,7 +1,6 @@
-"""What was run, on what, with what: digests, the run record, the journal."""
+"""What was run, on what, with what: the run record, the journal."""
 
-from harmonize_kit.provenance.digest import digest_file
 from harmonize_kit.provenance.journal import Journal
 from harmonize_kit.provenance.record import RunRecord, versions
 
-__all__ = ["Journal", "RunRecord", "digest_file", "versions"]
+__all__ = ["Journal", "RunRecord", "versions"]

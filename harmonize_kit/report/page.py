@@ -116,6 +116,7 @@ def render_page(page: Page) -> str:
         **content,
         title=page.title,
         size=_size(card),
+        # As they are: this package's own files.
         style=Markup((templates / "style.css").read_text(encoding="utf-8")),  # noqa: S704
         script=Markup(script),  # noqa: S704
         policy=_policy(script),
@@ -127,6 +128,7 @@ def render_page(page: Page) -> str:
         cannot_show=cannot_show(about),
         warnings=[str(warning) for warning in about.get("warnings") or ()],
         pictures=pictures,
+        # As they are: drawn by this package, in which names are escaped.
         inline={picture.key: Markup(picture.inline) for picture in pictures},  # noqa: S704
         numbers={picture.key: number for number, picture in enumerate(pictures, start=1)},
         any_biology=any(score.family == "biology" for score in card),

@@ -21,7 +21,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from harmonize_kit.config.translation import GeneratorConfig
-from harmonize_kit.core.digest import digest_value
+from harmonize_kit.core.digest import digest_file, digest_value
 from harmonize_kit.errors import IntegrityError, UnseenSiteError
 from harmonize_kit.storage.whole import whole_file, write_text
 from harmonize_kit.translation.cyclegan import lay_out, make_generator
@@ -31,7 +31,6 @@ from harmonize_kit.translation.model_document import (
     SPACING,
     VERSION,
     WEIGHTS,
-    digest_weights,
     read_model_document,
 )
 from harmonize_kit.translation.trainer import Trainer
@@ -138,7 +137,7 @@ def save_translator(translator: Translator, folder: Path) -> None:
     (folder / DOCUMENT).unlink(missing_ok=True)
     with whole_file(folder / WEIGHTS) as temporary:
         save_file(tensors, temporary, {"schema": SCHEMA})
-        digest = digest_weights(temporary)
+        digest = digest_file(temporary)
     document: dict[str, Any] = {
         "schema": SCHEMA,
         "version": VERSION,

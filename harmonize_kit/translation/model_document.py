@@ -5,12 +5,11 @@ Reading it needs no torch, so that a model can be looked at where it cannot be u
 
 from __future__ import annotations
 
-import hashlib
 import json
 from pathlib import Path
 from typing import Any
 
-from harmonize_kit.core.digest import digest_value
+from harmonize_kit.core.digest import digest_file, digest_value
 from harmonize_kit.errors import ConfigError, IntegrityError
 
 SCHEMA = "harmonize-kit/translator"
@@ -32,15 +31,9 @@ def read_model_document(folder: Path) -> dict[str, Any]:
     document = _read(folder)
     if not (folder / WEIGHTS).is_file():
         raise IntegrityError(f"{folder}: {WEIGHTS} is missing; copy the whole folder")
-    if digest_weights(folder / WEIGHTS) != document["weights_sha256"]:
+    if digest_file(folder / WEIGHTS) != document["weights_sha256"]:
         raise IntegrityError(f"{folder}: {WEIGHTS} was changed after it was written; train anew")
     return document
-
-
-def digest_weights(path: Path) -> str:
-    """Return the digest of a file of weights that the document states."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _read(folder: Path) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from harmonize_kit.core.digest import digest_file
 from harmonize_kit.errors import ConfigError, ImageError, IntegrityError
 from harmonize_kit.storage.whole import whole_folder
 from harmonize_kit.translation.places import Box, head_box
@@ -201,15 +202,10 @@ def is_as_written(folder: Path) -> bool:
     try:
         document = json.loads((folder / DOCUMENT).read_text(encoding="utf-8"))
         return document["schema"] == SCHEMA and all(
-            _digest(folder / name) == document["sha256"][name] for name in (IMAGES, MASKS)
+            digest_file(folder / name) == document["sha256"][name] for name in (IMAGES, MASKS)
         )
     except (OSError, ValueError, KeyError, TypeError):
         return False
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _intensities(case: SlicedCase) -> NDArray[np.float16]:

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from harmonize_kit.provenance import Journal, RunRecord, digest_file, versions
+from harmonize_kit.core.digest import digest_file
+from harmonize_kit.provenance import Journal, RunRecord, versions
 
 
 def test_a_record_says_what_was_run_and_is_json(tmp_path: Path) -> None:

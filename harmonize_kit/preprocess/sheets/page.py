@@ -32,6 +32,7 @@ def render(template: str, script: str, frames: bool = False, **content: Any) -> 
     environment.filters["shown"] = shown
     return environment.get_template(template).render(
         **content,
+        # As they are: this package's own files.
         style=Markup((templates / "style.css").read_text(encoding="utf-8")),  # noqa: S704
         script=Markup(code),  # noqa: S704
         policy=_policy(code, frames),
