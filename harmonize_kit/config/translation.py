@@ -150,6 +150,10 @@ class ObjectiveConfig(BaseModel):
         Weight of keeping lesions' contrast to their surroundings, where masks tell them.
     structure : float
         Weight of keeping edges where they were (the correlation of image gradients).
+    noise_gain : float
+        Weight of the mean squared gain that white noise has on its way through the generator
+        towards the reference; 1 is the gain where nothing is changed. It costs one pass more a
+        step.
     replay : int
         Images kept of earlier generators, half of what the discriminator is shown being drawn
         from them (Shrivastava et al. 2017); 0 keeps none.
@@ -166,6 +170,7 @@ class ObjectiveConfig(BaseModel):
     feature_matching: Weight = 0.0
     lesion: Weight = 0.0
     structure: Weight = 0.0
+    noise_gain: Weight = 0.0
     replay: Annotated[int, Field(ge=0)] = 50
 
     @model_validator(mode="after")

@@ -21,6 +21,7 @@ from harmonize_kit.translation.adversarial import (
 )
 from harmonize_kit.translation.consistency import distance, lesion_loss, structure_loss
 from harmonize_kit.translation.cyclegan import Batch, CycleGAN, Translated
+from harmonize_kit.translation.noise_gain import noise_gain
 from harmonize_kit.translation.replay import ReplayBuffer
 
 Losses = dict[str, Tensor]
@@ -28,9 +29,18 @@ Exchange = Callable[[str, Batch], Batch]
 
 
 def generator_losses(
-    networks: CycleGAN, site: str, x: Batch, r: Batch, made: Translated, config: ObjectiveConfig
+    networks: CycleGAN,
+    site: str,
+    x: Batch,
+    r: Batch,
+    made: Translated,
+    config: ObjectiveConfig,
+    draws: torch.Generator | None = None,
 ) -> Losses:
-    """Return every weighted wish of the generators by name; their sum is what they minimise."""
+    """Return every weighted wish of the generators by name; their sum is what they minimise.
+
+    ``draws`` is where noise comes from that is only added to see what becomes of it.
+    """
     own_x, own_r = networks.middle(x.images), networks.middle(r.images)
     losses: Losses = {}
     adversarial: list[Tensor] = []
@@ -64,6 +74,9 @@ def generator_losses(
     if config.structure > 0:
         apart = [structure_loss(own, fake, batch.mask) for own, fake, batch in pairs]
         losses["structure"] = config.structure * torch.stack(apart).sum()
+    if config.noise_gain > 0:
+        gain = noise_gain(networks, x, made.to_reference, draws)
+        losses["noise_gain"] = config.noise_gain * gain
     if config.lesion > 0:
         apart = [
             lesion_loss(own, fake, batch.lesion, batch.mask)
@@ -112,6 +125,12 @@ def discriminator_losses(
     if penalties:
         losses["penalty"] = config.r1 * config.r1_every * torch.stack(penalties).sum()
     return losses
+
+
+def mean_change(own: Tensor, made: Tensor, mask: Tensor) -> Tensor:
+    """Return the mean absolute change inside the masks: not asked for, but to be watched."""
+    change = (made.detach() - own).abs() * mask
+    return change.sum() / (mask.sum() * own.shape[1]).clamp(min=1)
 
 
 def _judged(

@@ -28,11 +28,13 @@ from harmonize_kit.translation.intensity_range import fit_ranges
 from harmonize_kit.translation.loss_means import LossMeans, mean_over_sites
 from harmonize_kit.translation.matching import match
 from harmonize_kit.translation.metrics_file import MetricsFile
+from harmonize_kit.translation.noise_gain import draws_of
 from harmonize_kit.translation.objectives import (
     Losses,
     discriminator_losses,
     exchange_of,
     generator_losses,
+    mean_change,
 )
 from harmonize_kit.translation.precision import autocast, fastest_convolutions
 from harmonize_kit.translation.processes import average_over_processes, place
@@ -184,12 +186,13 @@ class Trainer:
         for x, r in batches:
             with self._autocast():
                 images = translate(self.networks, site, x, r)
-                losses = generator_losses(self.networks, site, x, r, images, objective)
+                draws = draws_of(self.config.seed, step, self.device)
+                losses = generator_losses(self.networks, site, x, r, images, objective, draws)
             self._backward(losses, told)
             made.append(images)
         last = batches[-1][0]
         own = self.networks.middle(last.images)
-        told["change"] = _mean_change(own, made[-1].to_reference, last.mask)
+        told["change"] = mean_change(own, made[-1].to_reference, last.mask)
         self._move("generator", self.generators)
         self.networks.judges.requires_grad_(True)
 
@@ -326,18 +329,16 @@ class Trainer:
         # Neither pictures nor a compiler make another training; nor does a choice that came later.
         plain = self.config.model_copy(update={"compile": False})
         left_out = {"samples"} if plain.augmentation else {"samples", "augmentation"}
+        asked = self.objective.model_dump(mode="json")
+        if not self.objective.noise_gain:
+            del asked["noise_gain"]
         return digest_value({
             "training": plain.model_dump(mode="json", exclude=left_out),
-            "objective": self.objective.model_dump(mode="json"),
+            "objective": asked,
             "networks": [[name, list(w.shape)] for name, w in self.networks.state_dict().items()],
             "sites": [self.networks.reference, *self.networks.others],
             "slices": self.store.digest,
         })  # fmt: skip
-
-
-def _mean_change(own: Tensor, made: Tensor, mask: Tensor) -> Tensor:
-    change = (made.detach() - own).abs() * mask
-    return change.sum() / (mask.sum() * own.shape[1]).clamp(min=1)
 
 
 def _lay_out_alike(optimizer: torch.optim.Optimizer) -> None:

@@ -29,6 +29,8 @@ HERE = Path(__file__).parent
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS": "1"}
 SEEDS = (0, 1, 2)
 STEPS = 2000
+# Where S is noisy, noise is not to be taken for the texture of R.
+WISHES = {"noise": {"noise_gain": 0.07}}
 FITTED = ("histogram-matching", "nyul", "curve-field", "atlas-template")
 CHEAP = ("histogram-matching", "atlas-template")
 # By input and site aimed at: methods without networks, and the families that networks are for.
@@ -158,7 +160,8 @@ def train(work: Path, family: str, name: str, seed: int, steps: int) -> Path:
     recipe = yaml.safe_load((HERE / "recipe.yaml").read_text())
     for phase in recipe["training"]["phases"]:
         phase["steps"] = phase["steps"] * steps // STEPS
-    chosen = work / f"recipe-{steps}.yaml"
+    recipe["objective"] |= WISHES.get(family, {})
+    chosen = work / f"recipe-{family}-{steps}.yaml"
     chosen.write_text(yaml.safe_dump(recipe))
     seconds = kit("translate", "train", work / family / f"{name}.csv", "-o", folder, "--config",
                   chosen, "--site", "site", "--reference", render.REFERENCE, "--seed", str(seed),
@@ -168,11 +171,11 @@ def train(work: Path, family: str, name: str, seed: int, steps: int) -> Path:
     return folder
 
 
-def apply(model: Path, table: Path, folder: Path, to: str = render.REFERENCE) -> dict[str, str]:
+def apply(model: Path, table: Path, folder: Path, to: str, *views: str) -> dict[str, str]:
     """Translate the images of a table; return them by subject."""
     if not (folder / "run.json").exists():
         kit("translate", "apply", model, table, "-o", folder, "--site", "site", "--to", to,
-            "--device", "cpu", "--workers", "1", "-q")  # fmt: skip
+            "--device", "cpu", "--workers", "1", "-q", *views)  # fmt: skip
     made = pd.read_csv(folder / "cohort.csv", keep_default_na=False)
     return {row.subject: str(folder / row.Image) for row in made.itertuples()}
 
@@ -213,8 +216,8 @@ def methods(
     folder.mkdir(parents=True, exist_ok=True)
     before.to_csv(folder / "given.csv", index=False)
 
-    def translated(model: Path) -> dict[str, str]:
-        return apply(model, folder / "given.csv", folder / model.name, to)
+    def translated(model: Path, *views: str) -> dict[str, str]:
+        return apply(model, folder / "given.csv", folder / model.name, to, *views)
 
     yield "as it is", None, dict(before["Image"]), before, truth
     yield "oracle curve", None, oracle(before, truth, folder / "oracle"), before, truth
@@ -227,7 +230,7 @@ def methods(
     for length in steps if family in trained else ():
         for seed in seeds:
             model = train(work, family, name, seed, length)
-            yield f"cyclegan {length}", seed, translated(model), before, truth
+            yield f"cyclegan {length}", seed, translated(model, "--flips"), before, truth
 
 
 def judged(work: Path, family: str, seeds: tuple[int, ...], steps: tuple[int, ...]) -> pd.DataFrame:
