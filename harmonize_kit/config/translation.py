@@ -41,6 +41,10 @@ class GeneratorConfig(BaseModel):
     smooth_field : bool
         Add to the residual head a gain and an offset that vary slowly over the image, as receive
         coils make them differ between scanners.
+    field_mm, detail_mm : float
+        In use, average the field, and what is changed besides, along the slices of a volume, with
+        Gaussian weights of this standard deviation. Slices are translated one by one, and neither
+        coils nor tissue jump between them. 0 leaves each slice its own.
     upsampling : {"resize", "transposed"}
         "resize" (nearest neighbour, then convolution) leaves no checkerboard (Odena et al. 2016);
         "transposed" is the published generator's, and cheaper.
@@ -63,6 +67,8 @@ class GeneratorConfig(BaseModel):
     blocks: Positive = 9
     head: Literal["residual", "direct"] = "residual"
     smooth_field: bool = False
+    field_mm: Weight = 0.0
+    detail_mm: Weight = 0.0
     upsampling: Literal["resize", "transposed"] = "resize"
     attention: bool = False
     coordinates: bool = False
@@ -76,6 +82,11 @@ class GeneratorConfig(BaseModel):
             )
         if self.smooth_field and self.head == "direct":
             raise ValueError("smooth_field belongs to head: residual, got head: direct")
+        if self.field_mm and not self.smooth_field:
+            raise ValueError("field_mm is of a smooth field, which smooth_field: true makes")
+        slices = self.architecture != "custom" and self.head == "residual" and self.dimensions == 2
+        if (self.field_mm or self.detail_mm) and not slices:
+            raise ValueError("field_mm and detail_mm are of the residual head of slices alone")
         if self.neighbours and self.dimensions == 3:
             raise ValueError("neighbours are of slices; with dimensions: 3 leave them at 0")
         return self

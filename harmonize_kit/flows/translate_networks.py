@@ -95,7 +95,8 @@ class TrainedTranslation:
         made, batch = within_memory(
             lambda batch: apply_generator(
                 generator, config, images, read.mask, flips=views.flips, planes=views.planes,
-                batch=batch, patch=int(trained.get("crop") or PATCH), device=device,
+                spacing=read.stack.geometry.spacing, batch=batch,
+                patch=int(trained.get("crop") or PATCH), device=device,
                 precision=precision_on(device, trained.get("precision")),
             ),
             self.batches.get(images.shape, first_batch(config, device)),

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import numpy as np
 import torch
@@ -19,9 +19,10 @@ from torch import Tensor, nn
 from harmonize_kit.config.translation import GeneratorConfig
 from harmonize_kit.errors import ConfigError
 from harmonize_kit.translation.apply_patches import patch_by_patch
-from harmonize_kit.translation.generator import SIZE_MULTIPLE
+from harmonize_kit.translation.generator import SIZE_MULTIPLE, Change, Generator
 from harmonize_kit.translation.places import head_box, places_along, places_on
 from harmonize_kit.translation.precision import Precision, autocast
+from harmonize_kit.translation.volume_change import VolumeChange
 
 # Slice orders of axial, coronal and sagittal views: which axis of (z, y, x) runs along the slices.
 PLANES = ((0, 1, 2), (1, 0, 2), (2, 0, 1))
@@ -56,6 +57,7 @@ def apply_generator(
     *,
     flips: bool = False,
     planes: bool = False,
+    spacing: tuple[float, float, float] = (1.0, 1.0, 1.0),
     batch: int = 8,
     patch: int = PATCH,
     device: torch.device | None = None,
@@ -76,6 +78,9 @@ def apply_generator(
     planes : bool
         Take coronal and sagittal slices as well, which only volumes of nearly equal spacing bear.
         Of several views the median is the result.
+    spacing : three floats
+        Sides of voxels in mm, along x, y and z, for a generator whose changes are averaged along
+        slices.
     batch : int
         Slices, or patches, at once.
     patch : int
@@ -104,7 +109,8 @@ def apply_generator(
                 if config.dimensions == 3:
                     made = patch_by_patch(generator, config, a, b, patch, batch, where)
                 else:
-                    made = _slice_by_slice(generator, config, _View(a, b, order), batch, where)
+                    view = _View(a, b, order, spacing[2 - order[0]])
+                    made = _slice_by_slice(generator, config, view, batch, where)
             views.append(made[..., ::-1] if mirrored else made)
     if len(views) == 1:
         return Applied(np.where(mask, views[0], images), None)
@@ -138,11 +144,12 @@ def within_memory(run: Callable[[int], T], batch: int) -> tuple[T, int]:
 
 @dataclass(frozen=True)
 class _View:
-    """A volume and the order of its axes in which slices are cut from it."""
+    """A volume, the order of its axes in which slices are cut from it, and mm between them."""
 
     images: NDArray[np.float32]
     mask: NDArray[np.bool_]
     order: tuple[int, int, int]
+    side: float
 
 
 def _slice_by_slice(
@@ -159,6 +166,8 @@ def _slice_by_slice(
     inside = _tensor(mask).to(device)
     frame = _Frame.around((mask.shape[1], mask.shape[2]))
     made = images.clone()
+    smooth = config.field_mm > 0 or config.detail_mm > 0
+    whole = VolumeChange(config, images, view.side) if smooth else None
     shown = np.flatnonzero(mask.any(axis=(1, 2)))
     # What to take goes to the device once, so that it is not waited for between batches.
     seen_with = _neighbours(shown, config.neighbours, len(mask))
@@ -168,10 +177,23 @@ def _slice_by_slice(
         told: list[Tensor] = []
         if config.coordinates:
             told = [_tensor(_places(view, frame, shown[group])).to(device)]
-        seen = images[:, around[group]].permute(1, 2, 0, 3, 4).flatten(1, 2)
-        out = generator(frame.pad(seen), frame.pad(inside[chosen[group]][:, None]), *told)
-        made[:, chosen[group]] = frame.cut(out).float().transpose(0, 1)
+        seen = frame.pad(images[:, around[group]].permute(1, 2, 0, 3, 4).flatten(1, 2))
+        rows = chosen[group]
+        if whole is not None:
+            whole.take(rows, _change(generator, seen, told, frame))
+            continue
+        out = generator(seen, frame.pad(inside[rows][:, None]), *told)
+        made[:, rows] = frame.cut(out).float().transpose(0, 1)
+    if whole is not None:
+        made = whole.made(inside)
     return made.cpu().numpy().transpose(np.argsort(channels))
+
+
+def _change(generator: nn.Module, seen: Tensor, told: list[Tensor], frame: _Frame) -> Change:
+    """Return the change of slices, without what was padded to them."""
+    change = cast(Generator, generator).change(seen, *told)
+    cut = [None if p is None else frame.cut(p) for p in (change.gain, change.offset)]
+    return Change(frame.cut(change.detail), *cut)
 
 
 def _neighbours(numbers: NDArray[np.intp], count: int, length: int) -> NDArray[np.intp]:

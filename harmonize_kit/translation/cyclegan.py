@@ -86,6 +86,8 @@ class CycleGAN(nn.Module):
                     f"{theirs}"
                 )
         if own_generator is not None:
+            if generator.field_mm or generator.detail_mm:
+                raise ConfigError("a generator of one's own has no field_mm and detail_mm")
             generator = generator.model_copy(update=_as_own(own_generator))
         if own_discriminator is not None:
             discriminator = discriminator.model_copy(update=_as_own(own_discriminator))

@@ -7,6 +7,7 @@ the slices seen), then (y, x) or (z, y, x).
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import cast
 
 import torch
@@ -25,6 +26,29 @@ from harmonize_kit.translation.resnet import ResNet
 from harmonize_kit.translation.unet import UNet
 
 SIZE_MULTIPLE = 2**DOWNSAMPLINGS
+
+
+@dataclass(frozen=True)
+class Change:
+    """What a residual head changes, each of shape (n, c, ...).
+
+    Parameters
+    ----------
+    detail : Tensor
+        Added voxel by voxel.
+    gain, offset : Tensor, optional
+        Of a smooth field: what is added for every unit of intensity, and whatever there is.
+    """
+
+    detail: Tensor
+    gain: Tensor | None = None
+    offset: Tensor | None = None
+
+    def made_of(self, own: Tensor) -> Tensor:
+        """Return images changed so."""
+        if self.gain is None or self.offset is None:
+            return own + self.detail
+        return own + (self.detail + self.gain * own + self.offset)
 
 
 class Generator(nn.Module):
@@ -74,24 +98,36 @@ class Generator(nn.Module):
             If ``x`` has another number of channels, or sizes the network cannot halve twice, or
             places are wanted and not told.
         """
-        c, centre = self.config.channels, self.config.neighbours
         self._check(x)
-        own = x[:, centre * c : (centre + 1) * c]
-        fine, coarse = self.body(with_places(x, places) if self.config.coordinates else x)
-        made = self.last(fine)
+        own = self.middle(x)
         if self.config.head == "direct":
-            made = torch.tanh(made)
+            fine, _ = self.body(self._told(x, places))
+            made = torch.tanh(self.last(fine))
         else:
-            if self.field is not None:
-                mode = "bilinear" if self.config.dimensions == 2 else "trilinear"
-                smooth = nn.functional.interpolate(
-                    self.field(coarse), size=own.shape[2:], mode=mode, align_corners=False
-                )
-                gain, offset = smooth.chunk(2, dim=1)
-                made = made + 0.5 * torch.tanh(gain) * own + offset
-            made = own + made
+            made = self.change(x, places).made_of(own)
         made = made.to(own.dtype)
         return made if mask is None else torch.where(mask, made, own)
+
+    def middle(self, x: Tensor) -> Tensor:
+        """Return the slices that are changed, shape (n, c, ...), of those that are seen."""
+        c, centre = self.config.channels, self.config.neighbours
+        return x[:, centre * c : (centre + 1) * c]
+
+    def change(self, x: Tensor, places: Tensor | None = None) -> Change:
+        """Return what the residual head changes, before it is added; as :meth:`forward` else."""
+        fine, coarse = self.body(self._told(x, places))
+        detail = self.last(fine)
+        if self.field is None:
+            return Change(detail)
+        mode = "bilinear" if self.config.dimensions == 2 else "trilinear"
+        smooth = nn.functional.interpolate(
+            self.field(coarse), size=x.shape[2:], mode=mode, align_corners=False
+        )
+        gain, offset = smooth.chunk(2, dim=1)
+        return Change(detail, 0.5 * torch.tanh(gain), offset)
+
+    def _told(self, x: Tensor, places: Tensor | None) -> Tensor:
+        return with_places(x, places) if self.config.coordinates else x
 
     def _check(self, x: Tensor) -> None:
         expected = self.config.channels * (2 * self.config.neighbours + 1)
