@@ -7,7 +7,7 @@ from typing import Annotated, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 Positive = Annotated[int, Field(ge=1)]
-Weight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
 class GeneratorConfig(BaseModel):
@@ -67,8 +67,8 @@ class GeneratorConfig(BaseModel):
     blocks: Positive = 9
     head: Literal["residual", "direct"] = "residual"
     smooth_field: bool = False
-    field_mm: Weight = 0.0
-    detail_mm: Weight = 0.0
+    field_mm: NonNegative = 0.0
+    detail_mm: NonNegative = 0.0
     upsampling: Literal["resize", "transposed"] = "resize"
     attention: bool = False
     coordinates: bool = False
@@ -173,15 +173,15 @@ class ObjectiveConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     adversarial: Literal["least-squares", "relativistic", "paired"] = "least-squares"
-    cycle: Weight = 10.0
-    identity: Weight = 5.0
+    cycle: NonNegative = 10.0
+    identity: NonNegative = 5.0
     consistency: Literal["squared", "absolute"] = "squared"
-    r1: Weight = 0.0
+    r1: NonNegative = 0.0
     r1_every: Positive = 16
-    feature_matching: Weight = 0.0
-    lesion: Weight = 0.0
-    structure: Weight = 0.0
-    noise_gain: Weight = 0.0
+    feature_matching: NonNegative = 0.0
+    lesion: NonNegative = 0.0
+    structure: NonNegative = 0.0
+    noise_gain: NonNegative = 0.0
     replay: Annotated[int, Field(ge=0)] = 50
 
     @model_validator(mode="after")

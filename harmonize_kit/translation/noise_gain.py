@@ -27,8 +27,9 @@ def noise_gain(
     standard deviation s; of a linear filter, the sum of its squared weights. What an adversary asks
     of a blurred and noisy image is a spectrum like that of a sharp one, and it is no matter to it
     whether anatomy or noise fills it; the error of the image has a part that is the variance of its
-    noise times this gain (Bishop 1995, equation 13: training with noise added to the input is
-    Tikhonov regularisation). Weighing it lets a generator sharpen where there is anatomy to gain.
+    noise times this gain. Weighing it lets a generator sharpen where there is anatomy to gain. For
+    small noise it is Tikhonov's regularisation of the generator's slope (Bishop 1995, "Training
+    with noise is equivalent to Tikhonov regularization").
 
     Parameters
     ----------
