@@ -57,7 +57,7 @@ def apply_generator(
     *,
     flips: bool = False,
     planes: bool = False,
-    spacing: tuple[float, float, float] = (1.0, 1.0, 1.0),
+    spacing: tuple[float, float, float] | None = None,
     batch: int = 8,
     patch: int = PATCH,
     device: torch.device | None = None,
@@ -79,8 +79,8 @@ def apply_generator(
         Take coronal and sagittal slices as well, which only volumes of nearly equal spacing bear.
         Of several views the median is the result.
     spacing : three floats
-        Sides of voxels in mm, along x, y and z, for a generator whose changes are averaged along
-        slices.
+        Sides of voxels in mm, along x, y and z; needed by a generator whose changes are averaged
+        along slices, and by no other.
     batch : int
         Slices, or patches, at once.
     patch : int
@@ -92,12 +92,15 @@ def apply_generator(
     Raises
     ------
     ConfigError
-        If the generator has other channels, or planes are asked of one of patches.
+        If the generator has other channels, planes are asked of one of patches, or the spacing is
+        not told where it is needed.
     """
     if config.dimensions == 3 and planes:
         raise ConfigError("the generator sees patches, which have no planes; leave out planes")
     if images.shape[0] != config.channels:
         raise ConfigError(f"expected {config.channels} modalities, got {images.shape[0]}")
+    if spacing is None and (config.field_mm or config.detail_mm):
+        raise ConfigError("the generator averages over millimetres; tell the spacing of the voxels")
     views: list[NDArray[np.float32]] = []
     # Generators are trained on heads before nothing.
     clean = np.where(mask, images, np.float32(0))
@@ -109,7 +112,7 @@ def apply_generator(
                 if config.dimensions == 3:
                     made = patch_by_patch(generator, config, a, b, patch, batch, where)
                 else:
-                    view = _View(a, b, order, spacing[2 - order[0]])
+                    view = _View(a, b, order, spacing and spacing[2 - order[0]])
                     made = _slice_by_slice(generator, config, view, batch, where)
             views.append(made[..., ::-1] if mirrored else made)
     if len(views) == 1:
@@ -149,7 +152,7 @@ class _View:
     images: NDArray[np.float32]
     mask: NDArray[np.bool_]
     order: tuple[int, int, int]
-    side: float
+    side: float | None
 
 
 def _slice_by_slice(
@@ -166,8 +169,9 @@ def _slice_by_slice(
     inside = _tensor(mask).to(device)
     frame = _Frame.around((mask.shape[1], mask.shape[2]))
     made = images.clone()
-    smooth = config.field_mm > 0 or config.detail_mm > 0
-    whole = VolumeChange(config, images, view.side) if smooth else None
+    whole = None
+    if view.side is not None and (config.field_mm or config.detail_mm):
+        whole = VolumeChange(config, images, view.side)
     shown = np.flatnonzero(mask.any(axis=(1, 2)))
     # What to take goes to the device once, so that it is not waited for between batches.
     seen_with = _neighbours(shown, config.neighbours, len(mask))

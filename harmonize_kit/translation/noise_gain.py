@@ -39,7 +39,7 @@ def noise_gain(
     made : Tensor, shape (n, c, ...)
         What the generator makes of ``x``.
     draws : torch.Generator, optional
-        Of the device of ``x``.
+        Of the device of ``x``; None is torch's own.
     """
     own = networks.middle(x.images)
     size = SIZE * _spread(own, x.mask)

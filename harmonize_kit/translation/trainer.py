@@ -186,7 +186,8 @@ class Trainer:
         for x, r in batches:
             with self._autocast():
                 images = translate(self.networks, site, x, r)
-                draws = draws_of(self.config.seed, step, self.device)
+                noisy = objective.noise_gain > 0
+                draws = draws_of(self.config.seed, step, self.device) if noisy else None
                 losses = generator_losses(self.networks, site, x, r, images, objective, draws)
             self._backward(losses, told)
             made.append(images)
@@ -329,12 +330,9 @@ class Trainer:
         # Neither pictures nor a compiler make another training; nor does a choice that came later.
         plain = self.config.model_copy(update={"compile": False})
         left_out = {"samples"} if plain.augmentation else {"samples", "augmentation"}
-        asked = self.objective.model_dump(mode="json")
-        if not self.objective.noise_gain:
-            del asked["noise_gain"]
         return digest_value({
             "training": plain.model_dump(mode="json", exclude=left_out),
-            "objective": asked,
+            "objective": self.objective.model_dump(mode="json"),
             "networks": [[name, list(w.shape)] for name, w in self.networks.state_dict().items()],
             "sites": [self.networks.reference, *self.networks.others],
             "slices": self.store.digest,
