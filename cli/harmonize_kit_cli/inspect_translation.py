@@ -44,6 +44,14 @@ def _say_networks(console: Console, chosen: Mapping[str, Any], found: Mapping[st
     if found["spacing_mm"]:
         low, high = (_sides(found["spacing_mm"][end]) for end in ("low", "high"))
         console.say(f"  on voxels     of {low}{'' if low == high else f' to {high}'} mm")
+    degraded: Mapping[str, Mapping[str, Sequence[float]]] = found["degradation"] or {}
+    for site, measured in degraded.items():
+        each = zip(found["modalities"], measured["blur_voxels"], measured["noise"], strict=True)
+        told = "; ".join(
+            f"{name} blurred by {blur:.2f} voxels, noise of {noise:.3g}"
+            for name, blur, noise in each
+        )
+        console.say(f"  degradation   {site} beside {found['reference']}: {told}")
 
 
 def _say_grid(console: Console, grid: Mapping[str, Any], smooth: float) -> None:

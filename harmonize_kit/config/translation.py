@@ -6,6 +6,8 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from harmonize_kit.config.training_augmentation import Augmentation
+
 Positive = Annotated[int, Field(ge=1)]
 NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
@@ -54,6 +56,14 @@ class GeneratorConfig(BaseModel):
         Tell the network each voxel's place in the head, so that it may treat alike intensities
         differently by place: z, y and x, from -1 to 1 over the bounding box of the brain mask.
         Crops, padding and grids of other sizes tell the same place.
+    degradation : {"none", "measured"}
+        What ends the generators from the reference back to a site. "measured" is the blur and the
+        white noise that the site shows and the reference does not, told before the training by
+        the power spectra of both sites' slices
+        (:mod:`harmonize_kit.translation.blur_and_noise`). What the way back has degraded by a
+        known law, the generator towards the reference learns to restore; made by networks alone,
+        it is hidden from them instead, since noise cannot come back through a cycle. In use the
+        way back blurs, and adds no noise.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -72,6 +82,7 @@ class GeneratorConfig(BaseModel):
     upsampling: Literal["resize", "transposed"] = "resize"
     attention: bool = False
     coordinates: bool = False
+    degradation: Literal["none", "measured"] = "none"
 
     @model_validator(mode="after")
     def _belongs_together(self) -> Self:
@@ -87,6 +98,8 @@ class GeneratorConfig(BaseModel):
         slices = self.architecture != "custom" and self.head == "residual" and self.dimensions == 2
         if (self.field_mm or self.detail_mm) and not slices:
             raise ValueError("field_mm and detail_mm are of the residual head of slices alone")
+        if self.degradation != "none" and not slices:
+            raise ValueError("degradation: measured is of the residual head of slices alone")
         if self.neighbours and self.dimensions == 3:
             raise ValueError("neighbours are of slices; with dimensions: 3 leave them at 0")
         return self
@@ -146,6 +159,15 @@ class ObjectiveConfig(BaseModel):
     cycle, identity : float
         Weights of coming back to where one started, and of leaving images of the target site as
         they are (Zhu et al. 2017: 10 and 5).
+    site_cycle : float, optional
+        Weight of coming back to an image of a site through the reference; None is ``cycle``, which
+        then is of coming back to the reference alone. Whatever comes back must have been kept, and
+        the noise of a site is not to be.
+    cycle_field : float
+        Lay a random smooth gain on what was made of a reference image before it comes back: the
+        standard deviation of the coefficients of its logarithm, a cubic polynomial over what is
+        shown. So the generator towards the reference is told, and not left to guess, that fields
+        which differ from scan to scan are to be taken away.
     consistency : {"squared", "absolute"}
         Norm of both. With a residual head the absolute norm has its kink exactly where training
         starts, at no change, and can hold the generator there; squared does not.
@@ -174,6 +196,8 @@ class ObjectiveConfig(BaseModel):
 
     adversarial: Literal["least-squares", "relativistic", "paired"] = "least-squares"
     cycle: NonNegative = 10.0
+    site_cycle: NonNegative | None = None
+    cycle_field: NonNegative = 0.0
     identity: NonNegative = 5.0
     consistency: Literal["squared", "absolute"] = "squared"
     r1: NonNegative = 0.0
@@ -183,6 +207,11 @@ class ObjectiveConfig(BaseModel):
     structure: NonNegative = 0.0
     noise_gain: NonNegative = 0.0
     replay: Annotated[int, Field(ge=0)] = 50
+
+    @property
+    def draws(self) -> bool:
+        """Whether something random is asked for in every step."""
+        return self.noise_gain > 0 or self.cycle_field > 0
 
     @model_validator(mode="after")
     def _pairs_are_not_replayed(self) -> Self:
@@ -209,57 +238,6 @@ class Phase(BaseModel):
 
     steps: Positive
     shrink: Positive = 1
-
-
-class Augmentation(BaseModel):
-    """The most that each change of training images may be; how much it is, is drawn evenly.
-
-    Images of both sites are varied alike, with masks, lesions and places in the head. What is 0 is
-    left out. By itself this is geometry alone, heads as they might have lain and might have grown,
-    and leaves intensities alone, but for what interpolation smooths: with a probability below 1
-    networks see sharp images too.
-
-    Parameters
-    ----------
-    probability : float
-        That an image is moved, and, drawn apart, that its intensities are changed.
-    rotation : float
-        In degrees: of slices in their plane, of patches about each axis.
-    scale : float
-        Change of size along each axis, as a share.
-    shift : float
-        Along each axis, as a share of the side of what is shown (a slice, a crop, a patch).
-    elastic : float
-        Displacement of each of 7 control points an axis of a cubic B-spline, as a share of the
-        side. At most 0.1, beyond which space could fold (Choi and Lee 2000).
-    bias_field, log_gamma : float
-        **They change what separates sites.** A smooth gain (coefficients of a cubic polynomial in
-        the logarithm) and an exponent (its logarithm), for each modality, on intensities that run
-        from 0 to 1 in the head as it is shown. Both sites get wider alike, and the reference too:
-        the generator is taught that any of these looks is the reference's, so it corrects less of
-        the differences of this kind. For networks that shall stand new scanners, at that price.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    probability: Annotated[float, Field(ge=0, le=1)] = 0.5
-    rotation: Annotated[float, Field(ge=0, le=45)] = 10.0
-    scale: Annotated[float, Field(ge=0, le=0.5)] = 0.1
-    shift: Annotated[float, Field(ge=0, le=0.5)] = 0.05
-    elastic: Annotated[float, Field(ge=0, le=0.1)] = 0.0
-    bias_field: Annotated[float, Field(ge=0, le=2)] = 0.0
-    log_gamma: Annotated[float, Field(ge=0, le=2)] = 0.0
-
-    @property
-    def moves(self) -> bool:
-        """Whether images may come to lie elsewhere."""
-        sizes = (self.rotation, self.scale, self.shift, self.elastic)
-        return self.probability > 0 and any(size > 0 for size in sizes)
-
-    @property
-    def recolours(self) -> bool:
-        """Whether intensities may change."""
-        return self.probability > 0 and (self.bias_field > 0 or self.log_gamma > 0)
 
 
 class TrainingConfig(BaseModel):

@@ -16,7 +16,7 @@ from harmonize_kit.flows.translate_fitted import read_fitted
 from harmonize_kit.flows.translate_load import holds_networks, model_digest
 from harmonize_kit.flows.translate_tables import NETWORK
 from harmonize_kit.translation.atlas_template import AtlasTemplate
-from harmonize_kit.translation.model_document import SPACING, read_model_document
+from harmonize_kit.translation.model_document import DEGRADATION, SPACING, read_model_document
 
 IMAGE = "Image"  # what the only modality is called where it has no name of its own
 
@@ -55,6 +55,7 @@ def _networks(folder: Path) -> dict[str, Any]:
         "sites": {site: {"cases": count} for site, count in sorted(counts.items())},
         "steps": trained["steps"],
         "spacing_mm": trained.get(SPACING),
+        "degradation": trained.get(DEGRADATION),
         "trained_on_sha256": trained["slices_sha256"],
         "made_by": {},
     }

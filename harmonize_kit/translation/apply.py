@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from harmonize_kit.config.translation import GeneratorConfig
 from harmonize_kit.errors import ConfigError
 from harmonize_kit.translation.apply_patches import patch_by_patch
+from harmonize_kit.translation.degradation import degradation_of
 from harmonize_kit.translation.generator import SIZE_MULTIPLE, Change, Generator
 from harmonize_kit.translation.places import head_box, places_along, places_on
 from harmonize_kit.translation.precision import Precision, autocast
@@ -190,6 +191,12 @@ def _slice_by_slice(
         made[:, rows] = frame.cut(out).float().transpose(0, 1)
     if whole is not None:
         made = whole.made(inside)
+    degradation = degradation_of(generator)
+    if degradation is not None:
+        for start in range(0, len(shown), batch):
+            rows = chosen[start : start + batch]
+            blurred = degradation.blurred(made[:, rows].transpose(0, 1), inside[rows][:, None])
+            made[:, rows] = blurred.transpose(0, 1)
     return made.cpu().numpy().transpose(np.argsort(channels))
 
 

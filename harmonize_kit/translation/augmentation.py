@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from harmonize_kit.config.translation import Augmentation
+from harmonize_kit.config.training_augmentation import Augmentation
 
 CONTROL_POINTS = 7
 FIELD_ORDER = 3

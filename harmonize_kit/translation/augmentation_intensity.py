@@ -26,18 +26,13 @@ def recolour(images: Tensor, inside: Tensor, variation: Variation, own: slice) -
     """
     dimensions, channels = images.ndim - 2, own.stop - own.start
     slices, one = images.shape[1] // channels, [1] * (images.ndim - 2)
-    shown = images[:, own]
-    # Filling with a number waits for no device, where choosing between it and a tensor would.
-    low = shown.masked_fill(~inside, torch.inf).flatten(2).amin(2)
-    high = shown.masked_fill(~inside, -torch.inf).flatten(2).amax(2)
-    flat = ~(high > low)
-    low, width = low.masked_fill(flat, 0), (high - low).masked_fill(flat, 1)
+    low, width = ranges(images[:, own], inside)
     low, width, gamma = (
         values.repeat(1, slices).reshape(len(images), -1, *one)
         for values in (low, width, variation.log_gammas.exp())
     )
     scaled = (images - low) / width
-    scaled = scaled * _fields(variation.fields, images.shape[2:]).repeat(1, slices, *one)
+    scaled = scaled * fields(variation.fields, images.shape[2:]).repeat(1, slices, *one)
     # Neighbours may lie below the range: the power of a negative number is that of its size.
     changed = scaled.sign() * scaled.abs() ** gamma * width + low
     # Of neighbours no mask is told; they are 0 outside of their own.
@@ -48,7 +43,19 @@ def recolour(images: Tensor, inside: Tensor, variation: Variation, own: slice) -
     return torch.where(head & variation.recoloured.reshape(-1, 1, *one), changed, images)
 
 
-def _fields(coefficients: Tensor, size: torch.Size) -> Tensor:
+def ranges(images: Tensor, inside: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the lowest intensity inside the mask and how far it is to the highest, (n, c) each.
+
+    Of an image that shows nothing these are 0 and 1.
+    """
+    # Filling with a number waits for no device, where choosing between it and a tensor would.
+    low = images.masked_fill(~inside, torch.inf).flatten(2).amin(2)
+    high = images.masked_fill(~inside, -torch.inf).flatten(2).amax(2)
+    flat = ~(high > low)
+    return low.masked_fill(flat, 0), (high - low).masked_fill(flat, 1)
+
+
+def fields(coefficients: Tensor, size: torch.Size) -> Tensor:
     """Return gains, shape (n, c, ...): exponentials of polynomials from -1 to 1 along each axis."""
     device, dimensions = coefficients.device, len(size)
     lines = [(2 * torch.arange(length, device=device) + 1 - length) / length for length in size]

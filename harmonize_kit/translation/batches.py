@@ -14,7 +14,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from harmonize_kit.config.translation import Augmentation, TrainingConfig
+from harmonize_kit.config.training_augmentation import Augmentation
+from harmonize_kit.config.translation import TrainingConfig
 from harmonize_kit.translation.augmentation import Variation, draw_variation, margin
 from harmonize_kit.translation.augmentation_intensity import recolour
 from harmonize_kit.translation.augmentation_patches import import_torchio, move_patch
@@ -205,7 +206,7 @@ class BatchLoader:
             images = average(images, shrink)
             regions = LARGEST[self.dimensions](regions.float(), shrink)
             places = None if places is None else average(places, shrink)
-        return Batch(images, regions >= INSIDE, regions >= LESION, places)
+        return Batch(images, regions >= INSIDE, regions >= LESION, places, shrink)
 
 
 def _stacked(arrays: Sequence[NDArray[Any]]) -> Tensor:

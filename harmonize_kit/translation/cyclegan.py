@@ -11,10 +11,12 @@ from torch import Tensor, nn
 
 from harmonize_kit.config.translation import DiscriminatorConfig, GeneratorConfig
 from harmonize_kit.errors import ConfigError
+from harmonize_kit.translation.degradation import Degradation, degradation_of
 from harmonize_kit.translation.discriminator import PatchDiscriminator
 from harmonize_kit.translation.generator import Generator
 from harmonize_kit.translation.intensity_range import InRange
 from harmonize_kit.translation.own_networks import make_network, name_of
+from harmonize_kit.translation.random_field import shaded
 
 
 @dataclass(frozen=True)
@@ -31,12 +33,15 @@ class Batch:
         Of the middle slice, where the cohort tells.
     places : Tensor, shape (n, 3, ...), optional
         Of the middle slice's voxels in the head (:mod:`.places`), where a network asks for them.
+    shrink : int
+        How many voxels a side were averaged into one.
     """
 
     images: Tensor
     mask: Tensor
     lesion: Tensor | None = None
     places: Tensor | None = None
+    shrink: int = 1
 
 
 class CycleGAN(nn.Module):
@@ -86,8 +91,10 @@ class CycleGAN(nn.Module):
                     f"{theirs}"
                 )
         if own_generator is not None:
-            if generator.field_mm or generator.detail_mm:
-                raise ConfigError("a generator of one's own has no field_mm and detail_mm")
+            if generator.field_mm or generator.detail_mm or generator.degradation != "none":
+                raise ConfigError(
+                    "a generator of one's own has no field_mm, detail_mm and degradation"
+                )
             generator = generator.model_copy(update=_as_own(own_generator))
         if own_discriminator is not None:
             discriminator = discriminator.model_copy(update=_as_own(own_discriminator))
@@ -101,7 +108,7 @@ class CycleGAN(nn.Module):
         self.told_to_judges = discriminator.coordinates
         self.forwards = make_generator(generator, allowed, own_generator)
         self.backwards = nn.ModuleList(
-            make_generator(generator, allowed, own_generator) for _ in self.others
+            make_way_back(generator, allowed, own_generator) for _ in self.others
         )
         self.judges = nn.ModuleList(
             make_discriminator(discriminator, allowed, own_discriminator)
@@ -111,6 +118,10 @@ class CycleGAN(nn.Module):
     def back_to(self, site: str) -> nn.Module:
         """Return the generator from the reference to ``site``."""
         return self.backwards[self.others.index(site)]
+
+    def degradation_of(self, site: str) -> Degradation | None:
+        """Return the blur and noise that end the way back to ``site``, if it is to have them."""
+        return degradation_of(self.back_to(site))
 
     def judge_of(self, site: str) -> nn.Module:
         """Return the discriminator of ``site``."""
@@ -150,34 +161,58 @@ def joined(first: Batch, second: Batch) -> Batch:
     images, mask = (
         torch.cat(both) for both in ((first.images, second.images), (first.mask, second.mask))
     )
-    return Batch(images, mask, None, places)
+    return Batch(images, mask, None, places, first.shrink)
 
 
 @dataclass(frozen=True)
 class Translated:
-    """All that a step makes of a batch of a site and one of the reference."""
+    """All that a step makes of a batch of a site and one of the reference.
+
+    ``to_site_sharp`` is ``to_site`` before it is degraded, if it is; ``site_kept`` is sharp as
+    well, and ``site_again`` blurred, but has no noise.
+    """
 
     to_reference: Tensor
     to_site: Tensor
+    to_site_sharp: Tensor
     site_again: Tensor
     reference_again: Tensor
     site_kept: Tensor
     reference_kept: Tensor
 
 
-def translate(networks: CycleGAN, site: str, x: Batch, r: Batch) -> Translated:
-    """Make there, back, and identity, four passes for six images by joining their batches."""
+def translate(
+    networks: CycleGAN,
+    site: str,
+    x: Batch,
+    r: Batch,
+    draws: torch.Generator | None = None,
+    field: float = 0.0,
+) -> Translated:
+    """Make there, back, and identity, four passes for six images by joining their batches.
+
+    ``draws`` is where the noise of a degradation comes from, and the gains of size ``field`` that
+    are laid on what goes on from the site to the reference again.
+    """
     there, back = networks.forwards, networks.back_to(site)
     n, both = len(x.images), joined(x, r)
     made = networks.make(there, both.images, both)
     to_reference, reference_kept = made[:n], made[n:]
     made = networks.make(back, both.images, both)
-    site_kept, to_site = made[:n], made[n:]
+    site_kept, sharp = made[:n], made[n:]
+    again = networks.make(back, networks.seen_again(to_reference), x)
+    degradation, to_site = networks.degradation_of(site), sharp
+    if degradation is not None:
+        again = degradation.blurred(again, x.mask, x.shrink)
+        blurred = degradation.blurred(sharp, r.mask, r.shrink)
+        to_site = degradation.noisy(blurred, r.mask, draws, r.shrink)
+    shown = shaded(to_site, r.mask, field, draws) if field > 0 else to_site
     return Translated(
         to_reference,
         to_site,
-        networks.make(back, networks.seen_again(to_reference), x),
-        networks.make(there, networks.seen_again(to_site), r),
+        sharp,
+        again,
+        networks.make(there, networks.seen_again(shown), r),
         site_kept,
         reference_kept,
     )
@@ -209,6 +244,15 @@ def make_generator(
         return make_network(config.custom, config, allowed)
     made = Generator(config)
     return InRange(made, config) if config.head == "direct" else made
+
+
+def make_way_back(
+    config: GeneratorConfig, allowed: Sequence[str], own: nn.Module | None = None
+) -> nn.Module:
+    """Return a generator to a site, which may end in the blur and noise of that site."""
+    if config.degradation == "none":
+        return make_generator(config, allowed, own)
+    return Generator(config, degraded=True)
 
 
 def make_discriminator(

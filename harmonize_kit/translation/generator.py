@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from harmonize_kit.config.translation import GeneratorConfig
 from harmonize_kit.errors import ConfigError
+from harmonize_kit.translation.degradation import Degradation
 from harmonize_kit.translation.layers import (
     CONVOLUTION,
     DOWNSAMPLINGS,
@@ -57,6 +58,9 @@ class Generator(nn.Module):
     Parameters
     ----------
     config : GeneratorConfig
+    degraded : bool
+        Whether what it makes is to be blurred by its ``degradation`` afterwards, which is that of
+        whole slices and none of the network's business.
 
     Notes
     -----
@@ -65,9 +69,10 @@ class Generator(nn.Module):
     is the input everywhere.
     """
 
-    def __init__(self, config: GeneratorConfig) -> None:
+    def __init__(self, config: GeneratorConfig, *, degraded: bool = False) -> None:
         super().__init__()
         self.config = config
+        self.degradation = Degradation(config.channels) if degraded else None
         seen = config.channels * (2 * config.neighbours + 1)
         inputs = seen + PLACES * config.coordinates
         make = ResNet if config.architecture == "resnet" else UNet

@@ -24,8 +24,9 @@ from harmonize_kit.config.translation import GeneratorConfig
 from harmonize_kit.core.digest import digest_file, digest_value
 from harmonize_kit.errors import IntegrityError, UnseenSiteError
 from harmonize_kit.storage.whole import whole_file, write_text
-from harmonize_kit.translation.cyclegan import lay_out, make_generator
+from harmonize_kit.translation.cyclegan import lay_out, make_generator, make_way_back
 from harmonize_kit.translation.model_document import (
+    DEGRADATION,
     DOCUMENT,
     SCHEMA,
     SPACING,
@@ -58,7 +59,7 @@ class Translator:
         generator has learned what a site may look like; with two it has learned one.
     trained_on : mapping of str to plain values
         Digest of the slices, steps, seed, counts of cases by site, smallest and largest sides of
-        voxels.
+        voxels, blur and noise of sites where they were measured.
     """
 
     config: GeneratorConfig
@@ -106,6 +107,11 @@ def translator_of(trainer: Trainer, modalities: Sequence[str]) -> Translator:
     networks, store = trainer.networks, trainer.store
     spacings = [case.spacing for case in store.cases if case.spacing is not None]
     seen = {"low": np.min(spacings, axis=0), "high": np.max(spacings, axis=0)} if spacings else {}
+    degraded = {
+        site: found.told()
+        for site in networks.others
+        if (found := networks.degradation_of(site)) is not None
+    }
     counts = {site: sum(case.site == site for case in store.cases) for site in store.sites}
     return Translator(
         networks.generator_config,
@@ -122,6 +128,7 @@ def translator_of(trainer: Trainer, modalities: Sequence[str]) -> Translator:
             "training": trainer.config.model_dump(mode="json"),
             "objective": trainer.objective.model_dump(mode="json"),
             **({SPACING: {end: sides.tolist() for end, sides in seen.items()}} if seen else {}),
+            **({DEGRADATION: degraded} if degraded else {}),
         },
     )
 
@@ -194,7 +201,7 @@ def load_translator(
         document["reference"],
         sites,
         make_generator(config, allowed, own_generator),
-        {site: make_generator(config, allowed, own_generator) for site in sites},
+        {site: make_way_back(config, allowed, own_generator) for site in sites},
         document["universal"],
         document["trained_on"],
     )

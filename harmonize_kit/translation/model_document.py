@@ -16,6 +16,7 @@ SCHEMA = "harmonize-kit/translator"
 VERSION = 1
 WEIGHTS, DOCUMENT = "model.safetensors", "model.json"
 SPACING = "spacing_mm"  # in what is told of the training: sides of its voxels, if they are known
+DEGRADATION = "degradation"  # beside it: blur and noise of each site, if they were measured
 
 
 def read_model_document(folder: Path) -> dict[str, Any]:

@@ -60,17 +60,16 @@ def generator_losses(
             matching.append(feature_matching_loss(told[1], features))
     losses["adversarial"] = torch.stack(adversarial).sum()
     norm = config.consistency
-    losses["cycle"] = config.cycle * (
-        distance(made.site_again, own_x, x.mask, norm)
-        + distance(made.reference_again, own_r, r.mask, norm)
-    )
+    site_cycle = config.cycle if config.site_cycle is None else config.site_cycle
+    losses["cycle"] = site_cycle * distance(made.site_again, own_x, x.mask, norm)
+    losses["cycle"] += config.cycle * distance(made.reference_again, own_r, r.mask, norm)
     losses["identity"] = config.identity * (
         distance(made.site_kept, own_x, x.mask, norm)
         + distance(made.reference_kept, own_r, r.mask, norm)
     )
     if matching:
         losses["feature_matching"] = config.feature_matching * torch.stack(matching).sum()
-    pairs = ((own_x, made.to_reference, x), (own_r, made.to_site, r))
+    pairs = ((own_x, made.to_reference, x), (own_r, made.to_site_sharp, r))
     if config.structure > 0:
         apart = [structure_loss(own, fake, batch.mask) for own, fake, batch in pairs]
         losses["structure"] = config.structure * torch.stack(apart).sum()

@@ -24,7 +24,7 @@ from harmonize_kit.translation.checkpoint import (
 )
 from harmonize_kit.translation.compiled import compile_networks, differentiable_twice
 from harmonize_kit.translation.cyclegan import CycleGAN, Translated, lay_out, translate
-from harmonize_kit.translation.intensity_range import fit_ranges
+from harmonize_kit.translation.fitted_parts import fit_parts
 from harmonize_kit.translation.loss_means import LossMeans, mean_over_sites
 from harmonize_kit.translation.matching import match
 from harmonize_kit.translation.metrics_file import MetricsFile
@@ -96,7 +96,7 @@ class Trainer:
         config = self.config
         self.step = 0
         self.networks.to(self.device)
-        fit_ranges(self.networks, self.store)
+        fit_parts(self.networks, self.store)
         lay_out(self.networks, self.networks.dimensions, self.device)
         self.generators = nn.ModuleList([self.networks.forwards, self.networks.backwards])
         self.average = RunningMean(self.generators, config.average, lambda: self.step)
@@ -185,9 +185,8 @@ class Trainer:
         self.optimizers["generator"].zero_grad()
         for x, r in batches:
             with self._autocast():
-                images = translate(self.networks, site, x, r)
-                noisy = objective.noise_gain > 0
-                draws = draws_of(self.config.seed, step, self.device) if noisy else None
+                draws = self._draws(site, step)
+                images = translate(self.networks, site, x, r, draws, objective.cycle_field)
                 losses = generator_losses(self.networks, site, x, r, images, objective, draws)
             self._backward(losses, told)
             made.append(images)
@@ -210,6 +209,10 @@ class Trainer:
         self.scaler.update()
         self.average.update_parameters(self.generators)
         return told
+
+    def _draws(self, site: str, step: int) -> torch.Generator | None:
+        drawn = self.objective.draws or self.networks.degradation_of(site) is not None
+        return draws_of(self.config.seed, step, self.device) if drawn else None
 
     def _backward(self, losses: Losses, told: Losses) -> None:
         total = torch.stack(list(losses.values())).sum() / self.config.accumulate

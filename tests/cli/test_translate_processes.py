@@ -57,7 +57,7 @@ def write_config(path: Path, batch: int) -> Path:
     # are compared, so that they must be exchanged.
     objective = {
         "replay": 0, "r1": 0.01, "r1_every": 2, "adversarial": "relativistic",
-        "feature_matching": 1.0,
+        "feature_matching": 1.0, "noise_gain": 0.1, "cycle_field": 0.1,
     }  # fmt: skip
     config = {**TINY, "objective": objective, "training": training}
     path.write_text(json.dumps(config))

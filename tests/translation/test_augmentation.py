@@ -13,7 +13,8 @@ torch = pytest.importorskip("torch", reason="torch is not installed (extra: imag
 
 from small_training import OBJECTIVE, cyclegan, make_store, training_config  # noqa: E402
 
-from harmonize_kit.config.translation import Augmentation, TrainingConfig  # noqa: E402
+from harmonize_kit.config.training_augmentation import Augmentation  # noqa: E402
+from harmonize_kit.config.translation import TrainingConfig  # noqa: E402
 from harmonize_kit.errors import DependencyError  # noqa: E402
 from harmonize_kit.translation.augmentation import draw_variation, margin  # noqa: E402
 from harmonize_kit.translation.batches import BatchLoader, Pair  # noqa: E402

@@ -189,7 +189,7 @@ def test_each_wish_weighs_what_is_said_and_asks_it_of_the_right_images() -> None
     mask = torch.ones(1, 1, 4, 4, dtype=torch.bool)
     x, r = Batch(flat(1), mask), Batch(flat(5), mask)
     made = Translated(
-        to_reference=flat(0.5), to_site=flat(0.25), site_again=flat(1.5),
+        to_reference=flat(0.5), to_site=flat(0.25), to_site_sharp=flat(0.25), site_again=flat(1.5),
         reference_again=flat(5.25), site_kept=flat(2), reference_kept=flat(5.5),
     )  # fmt: skip
     networks = cast(CycleGAN, Stub())

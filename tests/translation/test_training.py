@@ -39,7 +39,14 @@ TRAINING: dict[str, Any] = {
     "checkpoint_every": 4, "average": 0.5,
 }  # fmt: skip
 OBJECTIVE = ObjectiveConfig(
-    r1=0.01, r1_every=2, replay=6, structure=0.1, lesion=0.1, noise_gain=0.1, feature_matching=0.1
+    r1=0.01,
+    r1_every=2,
+    replay=6,
+    structure=0.1,
+    lesion=0.1,
+    noise_gain=0.1,
+    feature_matching=0.1,
+    cycle_field=0.1,
 )
 
 

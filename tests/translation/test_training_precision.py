@@ -26,7 +26,7 @@ from harmonize_kit.translation.trainer import Trainer  # noqa: E402
 
 EVERYTHING = ObjectiveConfig(
     adversarial="relativistic", feature_matching=0.1, r1=0.01, r1_every=2, replay=4,
-    structure=0.1, lesion=0.1, noise_gain=0.1,
+    structure=0.1, lesion=0.1, noise_gain=0.1, cycle_field=0.1,
 )  # fmt: skip
 
 
