@@ -88,7 +88,7 @@ def heads(work: Path, family: str, name: str, steps: int, path: Path) -> None:
 def main(work: Path, folder: Path, steps: int = 2000) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     scores(pd.read_csv(work / "scores.csv"), folder / "psnr.svg")
-    for family in ("place", "varying"):
+    for family in render.FAMILIES:
         heads(work, family, "z", steps, folder / f"heads_{family}.png")
 
 

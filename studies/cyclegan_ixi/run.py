@@ -29,8 +29,13 @@ HERE = Path(__file__).parent
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS": "1"}
 SEEDS = (0, 1, 2)
 STEPS = 2000
-# Where S is noisy, noise is not to be taken for the texture of R.
-WISHES = {"noise": {"noise_gain": 0.07}}
+# Where S is blurred and noisy, the way back ends in both, so that the way there learns to restore.
+WISHES = {
+    "noise": {
+        "generator": {"degradation": "measured"},
+        "objective": {"cycle": 10, "site_cycle": 0.1, "cycle_field": 0.05},
+    }
+}
 FITTED = ("histogram-matching", "nyul", "curve-field", "atlas-template")
 CHEAP = ("histogram-matching", "atlas-template")
 # By input and site aimed at: methods without networks, and the families that networks are for.
@@ -160,7 +165,8 @@ def train(work: Path, family: str, name: str, seed: int, steps: int) -> Path:
     recipe = yaml.safe_load((HERE / "recipe.yaml").read_text())
     for phase in recipe["training"]["phases"]:
         phase["steps"] = phase["steps"] * steps // STEPS
-    recipe["objective"] |= WISHES.get(family, {})
+    for part, wishes in WISHES.get(family, {}).items():
+        recipe[part] |= wishes
     chosen = work / f"recipe-{family}-{steps}.yaml"
     chosen.write_text(yaml.safe_dump(recipe))
     seconds = kit("translate", "train", work / family / f"{name}.csv", "-o", folder, "--config",
