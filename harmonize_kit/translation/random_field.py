@@ -33,7 +33,9 @@ def shaded(
     terms = len(powers(images.ndim - 2))
     # Together processes draw what one would draw for all their images.
     drawn = torch.randn((world * n, c, terms), generator=draws, device=images.device)
-    gain = fields(spread * drawn[rank * n : (rank + 1) * n], images.shape[2:])
+    # Sums of many terms have no place in 16 bits.
+    with torch.autocast(images.device.type, enabled=False):
+        gain = fields(spread * drawn[rank * n : (rank + 1) * n], images.shape[2:])
     inside, one = mask.to(gain.dtype), [1] * (images.ndim - 2)
     mean = (gain * inside).flatten(2).sum(2) / inside.flatten(2).sum(2).clamp(min=1)
     gain = gain / mean.clamp(min=torch.finfo(gain.dtype).tiny).reshape(n, c, *one)

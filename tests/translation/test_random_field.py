@@ -80,6 +80,13 @@ def test_the_spread_is_that_of_the_coefficients() -> None:
     assert torch.allclose(made(x, mask, 0.0), x, atol=1e-5)
 
 
+def test_16_bits_do_not_coarsen_it() -> None:
+    x, mask = images()
+    with torch.autocast("cpu", torch.bfloat16):
+        coarse = made(x, mask)
+    torch.testing.assert_close(coarse, made(x, mask))
+
+
 def test_draws_are_those_of_the_step(monkeypatch: pytest.MonkeyPatch) -> None:
     x, mask = images()
     whole = made(x, mask)
