@@ -28,6 +28,7 @@ def make_heads(
     modalities: tuple[str, ...] = ("t1",),
     lesioned: tuple[int, ...] = (),
     sizes: tuple[int, int, int] = SIZE,
+    radius: float = 6.0,
 ) -> Path:
     """A table of z-scored heads with brain masks, some with a lesion; those of B are brighter.
 
@@ -38,7 +39,7 @@ def make_heads(
     affine[3] = (0, 0, 0, 1)
     shape = (sizes[0], sizes[2], sizes[1])
     # Slices run along the second axis of the file.
-    brain = np.repeat(ball((sizes[0], sizes[1], 1), 6.0).transpose(0, 2, 1), sizes[2], axis=1)
+    brain = np.repeat(ball((sizes[0], sizes[1], 1), radius).transpose(0, 2, 1), sizes[2], axis=1)
     rows: list[dict[str, str]] = []
     for number, site in enumerate(sites):
         rng = np.random.default_rng(number)

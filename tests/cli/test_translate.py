@@ -89,6 +89,36 @@ def inspect(model: Path, capfd: pytest.CaptureFixture[str]) -> None:
     assert found["trained_on_sha256"] == open_store(model / "slices").digest
 
 
+def test_what_blurs_a_site_is_measured_kept_and_told(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    config = tmp_path / "config.json"
+    own = {
+        "generator": {**TINY["generator"], "degradation": "measured"},
+        "training": {**TINY["training"], "phases": [{"steps": 2}]},
+    }
+    config.write_text(json.dumps({**TINY, **own}))
+
+    def train(table: Path, model: Path) -> int:
+        return call("train", table, "-o", model, "-c", config, "--site", "scanner", "--device",
+                    "cpu", "--reference", "A")  # fmt: skip
+
+    small = make_heads(tmp_path / "small", "ABAB")
+    assert train(small, tmp_path / "none") == 4
+    assert "squares of 16 x 16 voxels, got none at 'A'" in capfd.readouterr().err
+    table = make_heads(tmp_path / "in", "ABAB", sizes=(28, 30, 5), radius=13.0)
+    model = tmp_path / "model"
+    assert train(table, model) == 0
+    assert entry._run(["inspect", str(model)]) == 0
+    assert "degradation   B beside A: t1 blurred by" in capfd.readouterr().out
+    assert entry._run(["inspect", str(model), "--json"]) == 0
+    told = json.loads(capfd.readouterr().out)["degradation"]["B"]
+    assert [len(told[name]) for name in ("blur_voxels", "noise")] == [1, 1]
+    apply = ("apply", model, table, "--site", "scanner", "--device", "cpu", "-o")
+    assert call(*apply, tmp_path / "to_b", "--to", "B") == 0
+    assert call(*apply, tmp_path / "to_a") == 0
+
+
 def test_without_torch_it_says_what_to_install(
     tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
