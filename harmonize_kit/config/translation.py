@@ -197,7 +197,7 @@ class ObjectiveConfig(BaseModel):
     adversarial: Literal["least-squares", "relativistic", "paired"] = "least-squares"
     cycle: NonNegative = 10.0
     site_cycle: NonNegative | None = None
-    cycle_field: NonNegative = 0.0
+    cycle_field: Annotated[float, Field(ge=0, le=1)] = 0.0
     identity: NonNegative = 5.0
     consistency: Literal["squared", "absolute"] = "squared"
     r1: NonNegative = 0.0

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from harmonize_kit.config.translation import GeneratorConfig
 from harmonize_kit.errors import ConfigError
 from harmonize_kit.translation.apply_patches import patch_by_patch
-from harmonize_kit.translation.degradation import degradation_of
+from harmonize_kit.translation.degradation import Degradation, degradation_of
 from harmonize_kit.translation.generator import SIZE_MULTIPLE, Change, Generator
 from harmonize_kit.translation.places import head_box, places_along, places_on
 from harmonize_kit.translation.precision import Precision, autocast
@@ -116,12 +116,35 @@ def apply_generator(
                     view = _View(a, b, order, spacing and spacing[2 - order[0]])
                     made = _slice_by_slice(generator, config, view, batch, where)
             views.append(made[..., ::-1] if mirrored else made)
-    if len(views) == 1:
-        return Applied(np.where(mask, views[0], images), None)
-    stacked = np.stack(views)
-    median = np.median(stacked, axis=0).astype(np.float32)
-    spread = 0.5 * (stacked.max(axis=0) - stacked.min(axis=0))
-    return Applied(np.where(mask, median, images), np.where(mask, spread, 0).astype(np.float32))
+    spread: NDArray[np.float32] | None = None
+    made = views[0]
+    if len(views) > 1:
+        stacked = np.stack(views)
+        made = np.median(stacked, axis=0).astype(np.float32)
+        half = 0.5 * (stacked.max(axis=0) - stacked.min(axis=0))
+        spread = np.where(mask, half, 0).astype(np.float32)
+    degradation = degradation_of(generator)
+    if degradation is not None:
+        # In the plane that its blur was measured in, whatever planes were looked at.
+        made = _blurred(degradation, np.where(mask, made, np.float32(0)), mask, batch, where)
+    return Applied(np.where(mask, made, images), spread)
+
+
+def _blurred(
+    degradation: Degradation,
+    images: NDArray[np.float32],
+    mask: NDArray[np.bool_],
+    batch: int,
+    device: torch.device,
+) -> NDArray[np.float32]:
+    made = images.copy()
+    with torch.inference_mode():
+        for start in range(0, len(mask), batch):
+            rows = slice(start, start + batch)
+            slices = _tensor(images[:, rows].swapaxes(0, 1)).to(device)
+            inside = _tensor(mask[rows, None]).to(device)
+            made[:, rows] = degradation.blurred(slices, inside).cpu().numpy().swapaxes(0, 1)
+    return made
 
 
 def within_memory(run: Callable[[int], T], batch: int) -> tuple[T, int]:
@@ -191,12 +214,6 @@ def _slice_by_slice(
         made[:, rows] = frame.cut(out).float().transpose(0, 1)
     if whole is not None:
         made = whole.made(inside)
-    degradation = degradation_of(generator)
-    if degradation is not None:
-        for start in range(0, len(shown), batch):
-            rows = chosen[start : start + batch]
-            blurred = degradation.blurred(made[:, rows].transpose(0, 1), inside[rows][:, None])
-            made[:, rows] = blurred.transpose(0, 1)
     return made.cpu().numpy().transpose(np.argsort(channels))
 
 

@@ -8,10 +8,10 @@ fills them up.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from itertools import pairwise
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
@@ -28,10 +28,8 @@ TILE, STEP = 16, 8
 CASES, SLICES = 64, 32
 # A point spread wider than this leaves nothing at most frequencies to tell its width by.
 WIDEST = 1.5
-# A kernel reaches so many voxels, where a point spread of 1.5 voxels has fallen to 3 %.
-REACH = 4
-# A point spread this narrow is one voxel.
-NARROWEST = 1e-3
+# A contrast that is fainter than this is nothing to divide by.
+FAINTEST = 1e-3
 
 
 @dataclass(frozen=True)
@@ -45,7 +43,8 @@ class BlurAndNoise:
     noise : float
         Standard deviation of white noise, in units of intensity.
     contrast : float
-        Amplitude of the site's detail as a share of the reference's, besides the blur.
+        Amplitude of the site's detail as a share of the reference's, besides the blur; it has to be
+        fitted with them and is used for nothing.
     misfit : float
         Root mean square of what is left over, as a share of the site's spectrum. Far from 0 the
         sites differ in more than these.
@@ -59,6 +58,12 @@ class BlurAndNoise:
 
 def measure(store: SliceStore, reference: str, site: str) -> tuple[BlurAndNoise, ...]:
     """Return the blur and the noise of ``site`` over ``reference``, for each modality.
+
+    Parameters
+    ----------
+    store : SliceStore
+        Of training slices; at most 64 cases of a site and 32 slices of a case are read.
+    reference, site : str
 
     Raises
     ------
@@ -76,23 +81,31 @@ def fit_blur_and_noise(reference: Spectrum, site: Spectrum) -> BlurAndNoise:
     H makes of R, with white noise of standard deviation s (the degradation of image restoration:
     Andrews and Hunt 1977, "Digital Image Restoration"), by least squares of shares of S. With the
     width of the point spread given, c^2 and s^2 are linear and not negative; the width is searched
-    up to 1.5 voxels. Where the same law leads nearer to R from S, it is the reference that is
-    blurrier and noisier, and the site is neither.
+    up to 1.5 voxels. So are the three laws in which the reference is the blurrier, the noisier, or
+    both; of all four the nearest holds, and what the reference has more of counts as 0. A sharper
+    site shows the reference's noise sharpened, so that its own may go unseen beside that.
 
     Parameters
     ----------
     reference, site : ndarray, shape (k,)
-        By frequency, as :func:`spectra` gives them.
+        Power in squared units of intensity, by frequency, as :func:`spectra` gives it.
     """
-    found, reverse = _fit(reference, site), _fit(site, reference)
-    if reverse.misfit < found.misfit:
-        return BlurAndNoise(0.0, 0.0, 1 / max(reverse.contrast, NARROWEST), reverse.misfit)
-    return found
+    blurrier_noisier, noisier = _fit(reference, site, 1), _fit(reference, site, -1)
+    neither, blurrier = _fit(site, reference, 1), _fit(site, reference, -1)
+    laws = [
+        blurrier_noisier,
+        replace(noisier, blur=0.0),
+        replace(blurrier, noise=0.0, contrast=1 / max(blurrier.contrast, FAINTEST)),
+        BlurAndNoise(0.0, 0.0, 1 / max(neither.contrast, FAINTEST), neither.misfit),
+    ]
+    return min(laws, key=lambda law: law.misfit)
 
 
-def _fit(before: Spectrum, after: Spectrum) -> BlurAndNoise:
+def _fit(before: Spectrum, after: Spectrum, power: Literal[1, -1]) -> BlurAndNoise:
+    """Return the law that leads from one spectrum to another: blurred, or by -1 sharpened."""
+
     def linear(width: float) -> tuple[NDArray[np.float64], float]:
-        seen = before * by_frequency(np.square(transfer(width)))
+        seen = before * by_frequency(transfer(width) ** 2) ** power
         shares = np.stack([seen, np.ones_like(seen)], axis=1) / after[:, None]
         return cast(Any, nnls)(shares, np.ones_like(after))
 
@@ -109,29 +122,23 @@ def _fit(before: Spectrum, after: Spectrum) -> BlurAndNoise:
 
 
 def transfer(width: float) -> NDArray[np.float64]:
-    """Return what a point spread leaves of each frequency, shape (TILE, TILE).
+    """Return what a point spread leaves of the amplitude of each wave, shape (TILE, TILE).
 
-    It is the transform of the kernel of :class:`.degradation.Degradation`, which at widths below a
-    voxel blurs less than a Gaussian that is not sampled.
+    A Gaussian of this standard deviation in voxels leaves exp(-2 pi^2 width^2 f^2), as a Gaussian
+    filter of k-space does; :class:`.degradation.Degradation` blurs by the same.
     """
-    kernel = point_spread(width)
-    reach = len(kernel) // 2
-    waves = np.cos(2 * np.pi * np.fft.fftfreq(TILE)[:, None] * np.arange(-reach, reach + 1))
-    line = waves @ kernel / kernel.sum()
-    return line[:, None] * line
-
-
-def point_spread(width: float) -> NDArray[np.float64]:
-    """Return a sampled Gaussian of this standard deviation in voxels, 1 in the middle."""
-    away = np.arange(-REACH, REACH + 1)
-    return np.exp(-0.5 * np.square(away / max(width, NARROWEST)))
+    passed = np.exp(-2 * np.square(np.pi * width * np.fft.fftfreq(TILE)))
+    return passed[:, None] * passed
 
 
 def spectra(store: SliceStore, site: str) -> list[Spectrum]:
     """Return the mean power spectrum of a site's slices for each modality, shape (k,) each.
 
-    Of tiles that lie inside the head, by a Hann window whose mean square is 1 and half overlapping
-    (Welch 1967); a brain's rim is sharp however blurred the brain is. Cases weigh alike.
+    In squared units of intensity, scaled so that white noise of standard deviation s has s^2 at
+    every frequency. Of tiles that lie inside the head, half overlapping, under a Hann window (Welch
+    1967, IEEE Trans Audio Electroacoust 15:70); a brain's rim is sharp however blurred the brain
+    is. Cases weigh alike. The k frequencies are rings a sixteenth of a cycle a voxel wide, up to
+    the corners of the square of waves.
 
     Raises
     ------

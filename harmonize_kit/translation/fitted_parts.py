@@ -7,6 +7,7 @@ import logging
 from harmonize_kit.translation.blur_and_noise import measure
 from harmonize_kit.translation.cyclegan import CycleGAN
 from harmonize_kit.translation.intensity_range import fit_ranges
+from harmonize_kit.translation.processes import place
 from harmonize_kit.translation.store import SliceStore
 
 # So much of a spectrum is more than chance and a few heads leave unexplained.
@@ -30,6 +31,8 @@ def fit_parts(networks: CycleGAN, store: SliceStore) -> None:
         found = measure(store, networks.reference, site)
         degradation.fit(found)
         for number, one in enumerate(found, start=1):
+            if place()[0] != 0:
+                break
             logger.log(
                 logging.INFO if one.misfit < MISFIT else logging.WARNING,
                 "%s beside %s, modality %d: a blur of %.2f voxels, noise of %.3f; %.1f %% of the "

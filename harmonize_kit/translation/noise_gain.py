@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -12,8 +11,6 @@ from harmonize_kit.translation.cyclegan import Batch, CycleGAN
 # Of an image's standard deviation: about the noise of a T1-weighted head at 2 mm. Generators bend
 # so little that the gain of a smaller or larger one is nearly the same.
 SIZE = 0.15
-# Separates these draws from those of slices, crops and variations.
-DRAWS = 15_485_863
 # Of an image as flat as this in its mask there is nothing to be told.
 FLAT = 1e-3
 
@@ -50,12 +47,6 @@ def noise_gain(
     noise = size * field * x.mask
     noisy = networks.make(networks.forwards, x.images + noise, x)
     return distance(noisy / size, made / size, x.mask, "squared")
-
-
-def draws_of(seed: int, step: int, device: torch.device) -> torch.Generator:
-    """Return the draws of one step, the same however often a training was stopped before it."""
-    (state,) = np.random.SeedSequence([seed, DRAWS, step]).generate_state(1)
-    return torch.Generator(device).manual_seed(int(state))
 
 
 def _spread(images: Tensor, mask: Tensor) -> Tensor:

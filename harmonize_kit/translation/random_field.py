@@ -7,7 +7,7 @@ from torch import Tensor
 
 from harmonize_kit.translation.augmentation import powers
 from harmonize_kit.translation.augmentation_intensity import fields, ranges
-from harmonize_kit.translation.processes import place
+from harmonize_kit.translation.draws import normal_each
 
 
 def shaded(
@@ -29,15 +29,12 @@ def shaded(
         Of the device of the images; None is torch's own.
     """
     n, c = images.shape[:2]
-    rank, world = place()
-    terms = len(powers(images.ndim - 2))
-    # Together processes draw what one would draw for all their images.
-    drawn = torch.randn((world * n, c, terms), generator=draws, device=images.device)
+    drawn = normal_each((n, c, len(powers(images.ndim - 2))), draws, images.device)
     # Sums of many terms have no place in 16 bits.
     with torch.autocast(images.device.type, enabled=False):
-        gain = fields(spread * drawn[rank * n : (rank + 1) * n], images.shape[2:])
+        gain = fields(spread * drawn, images.shape[2:])
     inside, one = mask.to(gain.dtype), [1] * (images.ndim - 2)
     mean = (gain * inside).flatten(2).sum(2) / inside.flatten(2).sum(2).clamp(min=1)
-    gain = gain / mean.clamp(min=torch.finfo(gain.dtype).tiny).reshape(n, c, *one)
+    gain = gain / mean.masked_fill(mean == 0, 1).reshape(n, c, *one)
     low = ranges(images, mask)[0].reshape(n, c, *one)
     return torch.where(mask, ((images - low) * gain + low).to(images.dtype), images)

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 
 from harmonize_kit.storage.whole import whole_file
 from harmonize_kit.translation.cyclegan import Batch, CycleGAN
+from harmonize_kit.translation.degradation import degradation_of
 from harmonize_kit.translation.parts import patch_part, slice_part
 from harmonize_kit.translation.places import places_on
 from harmonize_kit.translation.store import INSIDE, LESION, SliceStore, StoredCase
@@ -84,6 +85,9 @@ def draw_samples(
         with torch.no_grad():
             made = networks.make(there, batch.images, batch)
             again = networks.make(back, networks.seen_again(made), batch)
+            degradation = degradation_of(back)
+            if degradation is not None:
+                again = degradation.blurred(again, batch.mask)
         mask = _array(batch.mask, plane)[0] > 0
         own = networks.middle(batch.images)
         shown = (_array(images, plane) for images in (own, made, again))

@@ -24,11 +24,11 @@ from harmonize_kit.translation.checkpoint import (
 )
 from harmonize_kit.translation.compiled import compile_networks, differentiable_twice
 from harmonize_kit.translation.cyclegan import CycleGAN, Translated, lay_out, translate
+from harmonize_kit.translation.draws import draws_of
 from harmonize_kit.translation.fitted_parts import fit_parts
 from harmonize_kit.translation.loss_means import LossMeans, mean_over_sites
 from harmonize_kit.translation.matching import match
 from harmonize_kit.translation.metrics_file import MetricsFile
-from harmonize_kit.translation.noise_gain import draws_of
 from harmonize_kit.translation.objectives import (
     Losses,
     discriminator_losses,
@@ -183,9 +183,9 @@ class Trainer:
 
         self.networks.judges.requires_grad_(False)
         self.optimizers["generator"].zero_grad()
+        draws = self._draws(site, step)
         for x, r in batches:
             with self._autocast():
-                draws = self._draws(site, step)
                 images = translate(self.networks, site, x, r, draws, objective.cycle_field)
                 losses = generator_losses(self.networks, site, x, r, images, objective, draws)
             self._backward(losses, told)

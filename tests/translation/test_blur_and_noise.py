@@ -46,7 +46,8 @@ def store(
         image = texture(rng)
         if site == "S":
             # Blur wraps around, as the spectrum of a whole slice would have it.
-            image = contrast * ndimage.gaussian_filter(image, (0, blur, blur), mode="wrap")
+            image = contrast * ndimage.fourier_gaussian(np.fft.fftn(image), (0, blur, blur))
+            image = np.fft.ifftn(image).real
             image += rng.normal(0, noise, size=SHAPE) if noise else 0
         cases.append(SlicedCase(f"{site}{number}", site, {}, image[:, None], inside))
     write_store(folder, cases, SHAPE[1:])
@@ -104,6 +105,29 @@ def test_the_rim_of_a_brain_has_no_part_in_it(tmp_path: Path) -> None:
     (found,) = measure(store(tmp_path / "s", 0.6, 0.1, mask=disc), "R", "S")
     assert found.blur == pytest.approx(0.6, abs=0.08)
     assert found.noise == pytest.approx(0.1, abs=0.02)
+
+
+@pytest.mark.parametrize(
+    ("blurs", "noises", "expected"),
+    [
+        ((0.0, 0.6), (0.0, 0.1), (0.6, 0.1)),  # blurrier and noisier
+        ((0.6, 0.0), (0.0, 0.1), (0.0, 0.1)),  # sharper, and noisier
+        ((0.0, 0.6), (0.1, 0.0), (0.6, 0.0)),  # blurrier, and less noisy
+        ((0.6, 0.0), (0.1, 0.0), (0.0, 0.0)),
+    ],
+)
+def test_blur_and_noise_are_told_each_for_itself(
+    blurs: tuple[float, float], noises: tuple[float, float], expected: tuple[float, float]
+) -> None:
+    along = np.square(np.fft.fftfreq(TILE))
+    tissue = by_frequency(1 / np.square(0.02 + along[:, None] + along))
+    reference, site = (
+        by_frequency(transfer(blur) ** 2) * tissue / tissue.mean() + noise**2
+        for blur, noise in zip(blurs, noises, strict=True)
+    )
+    found = fit_blur_and_noise(reference, site)
+    assert found.blur == pytest.approx(expected[0], abs=0.08)
+    assert found.noise == pytest.approx(expected[1], abs=0.03)
 
 
 def test_heads_too_small_to_tell_by_are_refused(tmp_path: Path) -> None:

@@ -12,7 +12,8 @@ from torch import Tensor, nn  # noqa: E402
 
 from harmonize_kit.config.translation import DiscriminatorConfig, GeneratorConfig  # noqa: E402
 from harmonize_kit.translation.cyclegan import Batch, CycleGAN  # noqa: E402
-from harmonize_kit.translation.noise_gain import draws_of, noise_gain  # noqa: E402
+from harmonize_kit.translation.draws import draws_of  # noqa: E402
+from harmonize_kit.translation.noise_gain import noise_gain  # noqa: E402
 
 CPU = torch.device("cpu")
 
