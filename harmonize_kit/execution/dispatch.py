@@ -174,7 +174,9 @@ class Dispatch:
 
     def _ended(self, task: Task, when: float, *, died: bool) -> Generator[Failed]:
         """Blame the case its worker died of, and give out anew what came after it."""
-        if not died and not self._died(task):
+        # A task that has told all is done with, though its worker may have died before Dask had let
+        # go of it, and Dask may have lost it then.
+        if not died and (not task.cases or not self._died(task)):
             return
         task.future.cancel()
         if not task.cases:

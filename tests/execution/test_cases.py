@@ -9,8 +9,9 @@ import signal
 import sys
 import threading
 import time
+from collections import deque
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -19,7 +20,7 @@ from harmonize_kit.config.execution import ClusterConfig, ExecutionConfig
 from harmonize_kit.errors import CaseError, DependencyError, OutputError
 from harmonize_kit.execution import Done, Failed, count_workers, map_cases
 from harmonize_kit.execution.cases import runs_here
-from harmonize_kit.execution.dispatch import Dispatch
+from harmonize_kit.execution.dispatch import Dispatch, Task
 from harmonize_kit.execution.outcome import run_one
 
 SERIAL, TWO = ExecutionConfig(workers=1), ExecutionConfig(workers=2)
@@ -162,6 +163,20 @@ def test_a_running_scheduler_is_used_and_survives_a_poisonous_case(tmp_path: Pat
     assert poison.code == "WORKER_DIED"
     assert len(outcomes) == 11
     assert all(isinstance(outcome, Done) for outcome in outcomes.values())
+
+
+def test_what_was_told_of_a_lost_task_counts() -> None:
+    class Client:
+        def nthreads(self) -> dict[str, int]:
+            return {}
+
+    class Lost:
+        status = "cancelled"
+
+    dispatch = Dispatch(cast(Any, Client()), math.sqrt, [], None, print)
+    assert list(dispatch._ended(Task(Lost(), deque()), 0.0, died=False)) == []
+    with pytest.raises(DependencyError, match="connection to the scheduler is lost"):
+        list(dispatch._ended(Task(Lost(), deque(NUMBERS[:1])), 0.0, died=False))
 
 
 def test_a_batch_system_that_is_not_here_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
