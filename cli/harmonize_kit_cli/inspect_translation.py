@@ -34,11 +34,12 @@ def say_translation(console: Console, found: Mapping[str, Any]) -> None:
 
 def _say_networks(console: Console, chosen: Mapping[str, Any], found: Mapping[str, Any]) -> None:
     generator, training = chosen["generator"], chosen["training"]
-    name = generator["custom"] or generator["architecture"]
-    console.say(
-        f"  networks      {name}, {generator['head']} head, {generator['features']} features, "
-        f"{generator['blocks']} blocks, {generator['dimensions']}-D"
+    # What a network of the user's own is made of, only its code can tell.
+    made_of = generator["custom"] or (
+        f"{generator['architecture']}, {generator['head']} head, {generator['features']} features, "
+        f"{generator['blocks']} blocks"
     )
+    console.say(f"  networks      {made_of}, {generator['dimensions']}-D")
     told = f"{found['steps']} steps of {training['batch']}, seed {training['seed']}"
     console.say(f"  trained       {told}")
     if found["spacing_mm"]:
