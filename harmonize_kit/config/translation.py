@@ -160,9 +160,9 @@ class ObjectiveConfig(BaseModel):
         Weights of coming back to where one started, and of leaving images of the target site as
         they are (Zhu et al. 2017: 10 and 5).
     site_cycle : float, optional
-        Weight of coming back to an image of a site through the reference; None is ``cycle``, which
-        then is of coming back to the reference alone. Whatever comes back must have been kept, and
-        the noise of a site is not to be.
+        Weight of coming back to an image of a site through the reference, where it is to be another
+        than ``cycle``. Whatever comes back must have been kept, and the noise of a site is not to
+        be.
     cycle_field : float
         Lay a random smooth gain on what was made of a reference image before it comes back: the
         standard deviation of the coefficients of its logarithm, a cubic polynomial over what is

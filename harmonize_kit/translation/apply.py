@@ -66,6 +66,8 @@ def apply_generator(
 ) -> Applied:
     """Translate a volume slice by slice, each with its true neighbours, or patch by patch.
 
+    A generator back to a site whose blur was measured blurs at the end; noise it adds none.
+
     Parameters
     ----------
     generator : Module
@@ -79,7 +81,7 @@ def apply_generator(
     planes : bool
         Take coronal and sagittal slices as well, which only volumes of nearly equal spacing bear.
         Of several views the median is the result.
-    spacing : three floats
+    spacing : three floats, optional
         Sides of voxels in mm, along x, y and z; needed by a generator whose changes are averaged
         along slices, and by no other.
     batch : int

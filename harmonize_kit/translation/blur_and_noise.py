@@ -28,8 +28,6 @@ TILE, STEP = 16, 8
 CASES, SLICES = 64, 32
 # A point spread wider than this leaves nothing at most frequencies to tell its width by.
 WIDEST = 1.5
-# A contrast that is fainter than this is nothing to divide by.
-FAINTEST = 1e-3
 
 
 @dataclass(frozen=True)
@@ -42,9 +40,6 @@ class BlurAndNoise:
         Standard deviation of a Gaussian point spread in the plane of slices, in voxels.
     noise : float
         Standard deviation of white noise, in units of intensity.
-    contrast : float
-        Amplitude of the site's detail as a share of the reference's, besides the blur; it has to be
-        fitted with them and is used for nothing.
     misfit : float
         Root mean square of what is left over, as a share of the site's spectrum. Far from 0 the
         sites differ in more than these.
@@ -52,26 +47,33 @@ class BlurAndNoise:
 
     blur: float
     noise: float
-    contrast: float
     misfit: float
 
 
-def measure(store: SliceStore, reference: str, site: str) -> tuple[BlurAndNoise, ...]:
-    """Return the blur and the noise of ``site`` over ``reference``, for each modality.
+def measure(
+    store: SliceStore, reference: str, sites: Sequence[str]
+) -> dict[str, tuple[BlurAndNoise, ...]]:
+    """Return the blur and the noise of ``sites`` over ``reference``, for each modality.
 
     Parameters
     ----------
     store : SliceStore
         Of training slices; at most 64 cases of a site and 32 slices of a case are read.
-    reference, site : str
+    reference : str
+    sites : sequence of str
 
     Raises
     ------
     ConfigError
-        If no tile of 16 x 16 voxels lies inside the head at one of both.
+        If no tile of 16 x 16 voxels lies inside a head of one of them.
     """
-    ours, theirs = (spectra(store, name) for name in (reference, site))
-    return tuple(fit_blur_and_noise(r, s) for r, s in zip(ours, theirs, strict=True))
+    ours = spectra(store, reference)
+    return {
+        site: tuple(
+            fit_blur_and_noise(r, s) for r, s in zip(ours, spectra(store, site), strict=True)
+        )
+        for site in sites
+    }
 
 
 def fit_blur_and_noise(reference: Spectrum, site: Spectrum) -> BlurAndNoise:
@@ -95,8 +97,8 @@ def fit_blur_and_noise(reference: Spectrum, site: Spectrum) -> BlurAndNoise:
     laws = [
         blurrier_noisier,
         replace(noisier, blur=0.0),
-        replace(blurrier, noise=0.0, contrast=1 / max(blurrier.contrast, FAINTEST)),
-        BlurAndNoise(0.0, 0.0, 1 / max(neither.contrast, FAINTEST), neither.misfit),
+        replace(blurrier, noise=0.0),
+        replace(neither, blur=0.0, noise=0.0),
     ]
     return min(laws, key=lambda law: law.misfit)
 
@@ -115,10 +117,8 @@ def _fit(before: Spectrum, after: Spectrum, power: Literal[1, -1]) -> BlurAndNoi
     found: Any = minimize_scalar(
         lambda width: linear(width)[1], bounds=ends, method="bounded", options={"xatol": 1e-4}
     )
-    (contrast, noise), left = linear(float(found.x))
-    return BlurAndNoise(
-        float(found.x), float(noise**0.5), float(contrast**0.5), float(left / len(after) ** 0.5)
-    )
+    (_, noise), left = linear(float(found.x))
+    return BlurAndNoise(float(found.x), float(noise**0.5), float(left / len(after) ** 0.5))
 
 
 def transfer(width: float) -> NDArray[np.float64]:
@@ -147,8 +147,8 @@ def spectra(store: SliceStore, site: str) -> list[Spectrum]:
     """
     cases = [case for case in store.cases if case.site == site]
     powers: list[NDArray[np.float64]] = []
-    for case in _spread(cases, CASES):
-        rows = case.first + np.asarray(_spread(range(case.count), SLICES))
+    for case in _evenly(cases, CASES):
+        rows = case.first + np.asarray(_evenly(range(case.count), SLICES))
         power = _power(store.images[rows], store.masks[rows] >= INSIDE)
         if power is not None:
             powers.append(power)
@@ -180,14 +180,10 @@ def _power(images: NDArray[Any], inside: NDArray[np.bool_]) -> NDArray[np.float6
 
 @cache
 def _rings() -> list[NDArray[np.bool_]]:
-    distance = _frequency()
+    along = np.fft.fftfreq(TILE)
+    distance = np.hypot(along[:, None], along)
     edges = np.arange(1.5, 0.7 * TILE) / TILE
     return [(distance >= low) & (distance < high) for low, high in pairwise(edges.tolist())]
-
-
-def _frequency() -> NDArray[np.float64]:
-    along = np.fft.fftfreq(TILE)
-    return np.hypot(along[:, None], along)
 
 
 def by_frequency(power: NDArray[np.float64]) -> Spectrum:
@@ -198,7 +194,7 @@ def by_frequency(power: NDArray[np.float64]) -> Spectrum:
     return np.array([power[ring].mean() for ring in _rings()])
 
 
-def _spread(items: Sequence[Any], count: int) -> list[Any]:
+def _evenly(items: Sequence[Any], count: int) -> list[Any]:
     """Return at most ``count`` of them, evenly spread."""
     if len(items) <= count:
         return list(items)

@@ -24,12 +24,12 @@ def fit_parts(networks: CycleGAN, store: SliceStore) -> None:
         If blur and noise are to be measured and heads are too small for it.
     """
     fit_ranges(networks, store)
-    for site in networks.others:
+    if networks.generator_config.degradation == "none":
+        return
+    for site, found in measure(store, networks.reference, networks.others).items():
         degradation = networks.degradation_of(site)
-        if degradation is None:
-            continue
-        found = measure(store, networks.reference, site)
-        degradation.fit(found)
+        if degradation is not None:
+            degradation.fit(found)
         for number, one in enumerate(found, start=1):
             if place()[0] != 0:
                 break

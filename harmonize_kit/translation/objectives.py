@@ -61,8 +61,9 @@ def generator_losses(
     losses["adversarial"] = torch.stack(adversarial).sum()
     norm = config.consistency
     site_cycle = config.cycle if config.site_cycle is None else config.site_cycle
-    losses["cycle"] = site_cycle * distance(made.site_again, own_x, x.mask, norm)
-    losses["cycle"] += config.cycle * distance(made.reference_again, own_r, r.mask, norm)
+    losses["cycle"] = site_cycle * distance(
+        made.site_again, own_x, x.mask, norm
+    ) + config.cycle * distance(made.reference_again, own_r, r.mask, norm)
     losses["identity"] = config.identity * (
         distance(made.site_kept, own_x, x.mask, norm)
         + distance(made.reference_kept, own_r, r.mask, norm)

@@ -30,7 +30,7 @@ ONE_THREAD = {"OMP_NUM_THREADS": "1", "ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS": "1
 SEEDS = (0, 1, 2)
 STEPS = 2000
 # Where S is blurred and noisy, the way back ends in both, so that the way there learns to restore.
-WISHES = {
+BY_FAMILY = {
     "noise": {
         "generator": {"degradation": "measured"},
         "objective": {"cycle": 10, "site_cycle": 0.1, "cycle_field": 0.05},
@@ -165,8 +165,8 @@ def train(work: Path, family: str, name: str, seed: int, steps: int) -> Path:
     recipe = yaml.safe_load((HERE / "recipe.yaml").read_text())
     for phase in recipe["training"]["phases"]:
         phase["steps"] = phase["steps"] * steps // STEPS
-    for part, wishes in WISHES.get(family, {}).items():
-        recipe[part] |= wishes
+    for part, choices in BY_FAMILY.get(family, {}).items():
+        recipe[part] |= choices
     chosen = work / f"recipe-{family}-{steps}.yaml"
     chosen.write_text(yaml.safe_dump(recipe))
     seconds = kit("translate", "train", work / family / f"{name}.csv", "-o", folder, "--config",
