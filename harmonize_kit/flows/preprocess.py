@@ -17,6 +17,7 @@ from harmonize_kit.config.preprocess import PreprocessingConfig
 from harmonize_kit.core.cohort import Case, Cohort
 from harmonize_kit.errors import NothingSucceededError
 from harmonize_kit.flows.output_folder import open_folder, writing
+from harmonize_kit.flows.preprocess_kept import RECORDS
 from harmonize_kit.flows.preprocess_log import RunLog
 from harmonize_kit.flows.preprocess_plan import DEFAULT_CONFIG, Options, Plan, plan_preprocessing
 from harmonize_kit.flows.preprocess_run import CasesRun, Progress, run_plan
@@ -30,6 +31,7 @@ from harmonize_kit.flows.preprocess_tables import (
     manifest_table,
     quality_of,
 )
+from harmonize_kit.flows.preprocess_work import CASES
 from harmonize_kit.provenance import RunRecord
 from harmonize_kit.storage.columns import write_text_table
 from harmonize_kit.storage.whole import PREFIX, write_text
@@ -102,7 +104,7 @@ def preprocess_to_folder(
     plan = plan_preprocessing(cohort, folder, config, execution, options)
     record = RunRecord("preprocess", _choices(plan, config, execution, options), _inputs(plan))
     half = (path for place in ("images", "sheets") for path in (folder / place).rglob(f"{PREFIX}*"))
-    needed = (folder / "cases", folder / "stages", Path(plan.works[0].work))
+    needed = (folder / CASES, folder / RECORDS, Path(plan.works[0].work))
     open_folder(folder, needed, {path.parent for path in half})
     rows = {case.id: row for row, case in enumerate(plan.cohort, start=1)}
     with closing(RunLog(folder, rows)) as log:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -15,12 +14,13 @@ from harmonize_kit.errors import CaseError, NothingSucceededError
 from harmonize_kit.execution import Done, Failed, map_cases
 from harmonize_kit.flows.output_folder import JOURNAL, remove_products, writing
 from harmonize_kit.flows.preprocess_case import CaseResult, preprocess_case
+from harmonize_kit.flows.preprocess_kept import RECORDS
 from harmonize_kit.flows.preprocess_log import RunLog
 from harmonize_kit.flows.preprocess_plan import Plan, find_done
 from harmonize_kit.flows.preprocess_population import fit_model
-from harmonize_kit.flows.preprocess_work import PreprocessWork
+from harmonize_kit.flows.preprocess_work import CASES, WRITE, PreprocessWork
 from harmonize_kit.provenance import Journal
-from harmonize_kit.storage.results import ResultStore, owner_of
+from harmonize_kit.storage.results import OWNER_LENGTH, ResultStore, owner_of
 
 FAILURES = "failures"
 MODEL = "models/intensity"
@@ -134,6 +134,8 @@ def _work_through(
                     notes.done(outcome)
                     log.done(outcome.id, outcome.value["made"])
             progress(outcome, kept + number, len(works))
+    with writing(folder):
+        notes.make_up(by_id)
     return keys, failed
 
 
@@ -166,7 +168,8 @@ class _Notes:
         work, keys = self.works[outcome.id], self._keys(outcome.id)
         stage = outcome.stage
         if keys[0] and work.journal is None:
-            self._note_steps(work)
+            # Its worker, elsewhere, may have finished some steps before it failed.
+            self.make_up([work.id])
         if not stage and keys[0] and not work.forced:
             # Whoever dies or is stopped says nothing, but what came before is kept.
             stage = work.steps[min(work.count_kept(work.plan_steps()), len(work.steps) - 1)]
@@ -180,15 +183,17 @@ class _Notes:
             self.failures.write(keys[-1], {"id": outcome.id, **document})
         return found
 
-    def _note_steps(self, work: PreprocessWork) -> None:
-        """Note the steps that a worker elsewhere finished before it failed."""
-        noted = set[str]()
-        if self.journal.path.is_file():
-            lines = self.journal.path.read_text(encoding="utf-8").splitlines()
-            noted = {event["key"] for event in map(json.loads, lines) if event["event"] == "done"}
-        for step in work.plan_steps():
-            if step.key not in noted and work.kept.find(step.key) is not None:
-                self.journal.write(work.id, step.key, "done", stage=step.name)
+    def make_up(self, ids: Iterable[str]) -> None:
+        """Note the steps of cases that are kept and that nobody could note."""
+        owners, done = {owner_of(case_id): case_id for case_id in ids}, self.journal.done()
+        for name in (RECORDS, CASES):
+            store = ResultStore(self.folder / name)
+            for key in store.all_keys():
+                case_id = owners.get(key[:OWNER_LENGTH])
+                record = None if case_id is None or key in done else store.read(key)
+                if case_id is not None and record is not None:
+                    stage = record["stage"] if name == RECORDS else WRITE
+                    self.journal.make_up(case_id, key, done, stage=stage)
 
     def _keys(self, case_id: str) -> list[str]:
         """Return the keys of the steps of a case; one empty key where its files cannot be read."""

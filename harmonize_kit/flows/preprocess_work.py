@@ -17,6 +17,7 @@ from harmonize_kit.storage.results import ResultStore, owner_of
 # Steps beside the stages: reading the case, what a population method needs of it, and its images.
 READ, SUMMARIZE, WRITE = "read", "summarize", "write"
 CONVERT, NORMALIZE = "convert", "normalize"
+CASES = "cases"
 
 
 class Step(NamedTuple):
@@ -79,7 +80,7 @@ class PreprocessWork:
     @property
     def cases(self) -> ResultStore:
         """Where the records of finished cases are."""
-        return ResultStore(Path(self.folder) / "cases")
+        return ResultStore(Path(self.folder) / CASES)
 
     def plan_steps(self, files: Files | None = None) -> tuple[Step, ...]:
         """Return the steps with their keys; the files of the case are read to their end.

@@ -103,4 +103,8 @@ def work_through(
                         seconds = round(outcome.seconds, 3)
                         journal.write(outcome.id, keys[outcome.id], "done", seconds=seconds)
             progress(outcome, len(kept) + number, len(works))
+    with writing(folder):
+        done = journal.done()
+        for case_id, key in keys.items():
+            journal.make_up(case_id, key, done)
     return keys, failed, computed

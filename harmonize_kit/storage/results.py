@@ -55,6 +55,10 @@ class ResultStore:
         except FileNotFoundError:
             return frozenset()
 
+    def all_keys(self) -> list[str]:
+        """Return the keys that are there."""
+        return sorted(path.stem for path in self.folder.glob("[!.]*.json"))
+
     def keys_of(self, case_id: str) -> list[str]:
         """Return the keys of a case that are there."""
         return sorted(path.stem for path in self.folder.glob(f"{owner_of(case_id)}-*.json"))

@@ -6,6 +6,8 @@ import errno
 import fcntl
 import json
 import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +27,26 @@ from harmonize_kit.storage.results import ResultStore, owner_of
 
 SERIAL = ExecutionConfig(workers=1)
 PRODUCTS = ("features.csv", "features.json", "features.parquet", "failures.csv")
+# Workers import the script too, so that the one that takes case 001 first is killed in mid-work.
+DIES_ONCE = """
+import os, signal
+from pathlib import Path
+from harmonize_kit.config.execution import ExecutionConfig
+from harmonize_kit.flows.extract import extract_to_folder
+from harmonize_kit.provenance import Journal
+
+write = Journal.write
+
+def die_once(self, case_id, key, event, **more):
+    if (case_id, event) == ("001", "done") and not Path({died!r}).exists():
+        Path({died!r}).touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    write(self, case_id, key, event, **more)
+
+Journal.write = die_once
+if __name__ == "__main__":
+    extract_to_folder(Path({cohort!r}), Path({out!r}), {params!r}, ExecutionConfig(workers=2))
+"""
 
 
 @pytest.fixture
@@ -132,6 +154,44 @@ def test_what_a_killed_run_left_half_written_is_ignored_and_cleared(
     assert contents(out) == before
     assert (dead.exists(), alive.exists()) == (False, True)
     assert len(events(out)) == 5
+
+
+def test_a_result_that_was_kept_but_not_noted_is_noted_once(
+    cohort_path: Path, tmp_path: Path, params: str
+) -> None:
+    out = tmp_path / "out"
+    extract_to_folder(cohort_path, out, params, SERIAL)
+    noted = events(out)
+    journal = out / "journal.jsonl"
+    # As if the worker had been killed between its result and its line, and another at its line.
+    journal.write_bytes(b"".join(journal.read_bytes().splitlines(keepends=True)[:2]) + b'{"id')
+    kept = {path: path.stat().st_mtime_ns for path in (out / "cases").iterdir()}
+    for _ in range(2):
+        run = extract_to_folder(cohort_path, out, params, SERIAL)
+        assert (run.computed, run.reused) == (0, 4)
+        assert {path: path.stat().st_mtime_ns for path in (out / "cases").iterdir()} == kept
+        assert [(line["id"], line["key"], line["event"]) for line in events(out)] == [
+            (line["id"], line["key"], "done") for line in noted
+        ]
+    assert ["seconds" in line for line in events(out)] == [True, True, False, False]
+
+
+def test_a_worker_that_dies_between_result_and_line_leaves_one_line(
+    cohort_path: Path, tmp_path: Path, params: str
+) -> None:
+    """Tried again, its case is found done."""
+    out = tmp_path / "out"
+    died = tmp_path / "died"
+    named = {"died": str(died), "cohort": str(cohort_path), "out": str(out), "params": params}
+    script = tmp_path / "run.py"
+    script.write_text(DIES_ONCE.format(**named))
+    subprocess.run([sys.executable, str(script)], check=True, timeout=120)
+    assert died.exists()
+    lines = events(out)
+    assert sorted(line["id"] for line in lines if line["event"] == "done") == [
+        "000", "001", "002", "003",
+    ]  # fmt: skip
+    assert [line["event"] for line in lines].count("retried") == 1
 
 
 def test_a_full_disk_ends_the_run_and_costs_nothing(

@@ -163,6 +163,27 @@ def test_a_changed_image_is_done_anew_and_the_others_not(run: Run, tmp_path: Pat
     assert len(list((tmp_path / "out" / "cases").iterdir())) == 3
 
 
+def test_a_stage_that_was_kept_but_not_noted_is_noted_once(
+    run: Run, tmp_path: Path, half: Counter[str]
+) -> None:
+    run(TWO)
+    journal = tmp_path / "out" / "journal.jsonl"
+    lines = journal.read_text().splitlines()
+    missing = [json.loads(line) for line in lines if json.loads(line)["id"] == "001"]
+    assert [event["stage"] for event in missing] == ["n4", "normalize", "write"]
+    journal.write_text("".join(line + "\n" for line in lines if json.loads(line) not in missing))
+    half.clear()
+    for _ in range(2):
+        run(TWO)
+        assert not half
+        added = [json.loads(line) for line in journal.read_text().splitlines()][-len(missing) :]
+        for before, after in zip(missing, sorted(added, key=lambda e: e["stage"]), strict=True):
+            assert {name: before[name] for name in ("id", "key", "event", "stage")} == {
+                name: after[name] for name in after.keys() - {"time"}
+            }
+        assert len(journal.read_text().splitlines()) == len(lines)
+
+
 def test_force_does_everything_again(run: Run, tmp_path: Path) -> None:
     run()
     before = contents(tmp_path / "out" / "images")

@@ -173,6 +173,11 @@ def test_what_is_done_is_not_done_again_and_what_changed_is(tmp_path: Path) -> N
     assert (again.computed, again.reused) == (0, 3)
     assert times(out / "images") == before
     assert contents(out, "*.csv") == tables
+    # A result that was kept, and whose worker was killed before it could note it, is noted now.
+    (out / "journal.jsonl").write_text(lines[0] + "\n" + lines[2] + "\n")
+    assert run(model, table).computed == 0
+    noted = [json.loads(line) for line in (out / "journal.jsonl").read_text().splitlines()]
+    assert [event["id"] for event in noted] == ["000", "002", "001"]
     # A file that was cut short is made again, one that changed is translated again.
     product = out / "images/000/000_t1.nii.gz"
     product.write_bytes(product.read_bytes()[:-1])

@@ -48,6 +48,26 @@ def test_a_line_without_its_end_is_cut_off(tmp_path: Path) -> None:
     assert journal.path.read_bytes() == b""
 
 
+def test_what_is_done_is_read_past_lines_that_say_nothing(tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "journal.jsonl")
+    assert journal.done() == set()
+    journal.write("a", "one", "done")
+    journal.write("b", "two", "failed", code="CRC")
+    with journal.path.open("ab") as file:
+        file.write(b'\xff\n[1]\n3\n\n{"event": "done"}\n')
+    journal.write("c", "three", "done")
+    done = journal.done()
+    assert done == {"one", "three"}
+    before = journal.path.read_bytes()
+    journal.make_up("a", "one", done)
+    assert journal.path.read_bytes() == before
+    journal.make_up("d", "four", done, stage="write")
+    journal.make_up("d", "four", done, stage="write")
+    line = json.loads(journal.path.read_bytes()[len(before) :])
+    assert (line["id"], line["key"], line["event"], line["stage"]) == ("d", "four", "done", "write")
+    assert journal.done() == done == {"one", "three", "four"}
+
+
 def test_half_a_line_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write = os.write
     monkeypatch.setattr(os, "write", lambda handle, line: write(handle, line[:5]))
