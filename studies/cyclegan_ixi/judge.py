@@ -26,7 +26,8 @@ FEATURE_REGIONS = {
     5: (142, 143),  # middle frontal gyrus
 }
 COMBAT = " + combat"
-# S is told from R and, since R is the truth, its bias is S less R in standard deviations of R.
+# The truth, and what was made of the other site; a bias is in standard deviations of the truth.
+AIM, MADE = "aim", "made"
 MEASURES = {
     "ccc": "ccc",
     "icc": "icc",
@@ -171,20 +172,20 @@ def feature_scores(
 ) -> dict[str, dict[str, float]]:
     """Return how features of each method agree with the truth's, and what a probe finds.
 
-    The rows of R are the truth. A method is judged with them as one table of two sites, subjects
-    seen at both: the concordance of each subject's features, and whether classifiers that are
-    trained anew, by subjects, tell the sites apart. Networks, and doing nothing, are judged with
-    ComBat after them too.
+    The rows of the method ``AIM`` are the truth. A method is judged with them as one table of two
+    sites, subjects seen at both: the concordance of each subject's features, and whether
+    classifiers that are trained anew, by subjects, tell the sites apart. Networks, and doing
+    nothing, are judged with ComBat after them too.
     """
     about = table.drop_duplicates("case_id").set_index("case_id")[["method", "subject"]]
     wide = about.join(one_row_an_image(table))
-    truth = wide[wide["method"] == "R"].assign(site="R")
+    truth = wide[wide["method"] == AIM].assign(site=AIM)
     found: dict[str, dict[str, float]] = {}
     for kind, part in (("first_order", "_firstorder_"), ("texture", "original_gl")):
         names = [name for name in wide.columns if part in name]
         judged: dict[str, hk.FeatureTable | tuple[hk.FeatureTable, hk.ComBat]] = {}
         for method in methods:
-            both = pd.concat([truth, wide[wide["method"] == method].assign(site="S")])
+            both = pd.concat([truth, wide[wide["method"] == method].assign(site=MADE)])
             both = both.assign(id=both["site"] + both["subject"])
             path = folder / f"{kind}-{method.replace(' ', '-')}.csv"
             both[["id", "subject", "site", *names]].to_csv(path, index=False)

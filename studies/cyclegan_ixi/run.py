@@ -261,19 +261,19 @@ def judged(work: Path, family: str, seeds: tuple[int, ...], steps: tuple[int, ..
 
 
 def features(
-    work: Path, family: str, seeds: tuple[int, ...], steps: tuple[int, ...]
+    work: Path, family: str, to: str, seeds: tuple[int, ...], steps: tuple[int, ...]
 ) -> pd.DataFrame:
-    """Return the feature agreement and the site probe of every method, S to R."""
-    folder = work / family / "features"
+    """Return the feature agreement and the site probe of every method, towards one site."""
+    folder = work / family / f"features-to-{to}"
     folder.mkdir(parents=True, exist_ok=True)
     rows: list[dict[str, str]] = []
     told: dict[str, dict[str, Any]] = {}
-    for name in ("z", "n4"):
-        for method, seed, made, before, truth in methods(work, family, name, "R", seeds, steps):
+    for name in (name for name, aimed in PLAN if aimed == to):
+        for method, seed, made, before, truth in methods(work, family, name, to, seeds, steps):
             label = "-".join(str(part) for part in (name, method, seed) if part is not None)
-            told[label] = {"to": "R", "input": name, "method": method, "seed": seed}
+            told[label] = {"to": to, "input": name, "method": method, "seed": seed}
             if not rows:
-                rows += [_row("R", row, row["Image"], folder) for _, row in truth.iterrows()]
+                rows += [_row(judge.AIM, row, row["Image"], folder) for _, row in truth.iterrows()]
             rows += [_row(label, before.loc[who], path, folder) for who, path in made.items()]
     pd.DataFrame(rows).to_csv(folder / "cohort.csv", index=False)
     (folder / "params.yaml").write_text(yaml.safe_dump(judge.PARAMS))
@@ -316,7 +316,7 @@ def main() -> None:
         for name in scans:
             cohort(work, scans[name], family, name)
         table = judged(work, family, seeds, steps)
-        found = features(work, family, seeds, steps)
+        found = pd.concat([features(work, family, to, seeds, steps) for to in ("R", "S")])
         keys = ["to", "input", "method", "seed"]
         table = table.merge(found, on=keys, how="outer").assign(family=family)
         table.to_csv(work / f"scores-{family}.csv", index=False, float_format="%.4f")
