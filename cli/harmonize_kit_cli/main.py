@@ -112,6 +112,12 @@ def _run(arguments: list[str]) -> int:
         code, raised = exit_codes.INVALID, error
         named = error.filename if error.filename is not None else "a file"
         message = f"{named} cannot be read or written ({error.strerror or error})"
+    except ImportError as error:
+        code, raised = exit_codes.DEPENDENCY, error
+        message = (
+            f"a package cannot be imported ({error}); the versions that are installed here do not "
+            "go together: install harmonize-kit into an environment of its own, or mend that"
+        )
     except Exception as error:  # noqa: BLE001
         code, raised = exit_codes.BUG, error
         message = (

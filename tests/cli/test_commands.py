@@ -195,6 +195,13 @@ def test_every_code_of_the_contract(
     code, _, err = run("inspect", tmp_path / "m", "--debug")
     assert (code, "bug" in err, "Traceback" in err) == (70, True, True)
 
+    def do_not_fit(*_: object) -> None:
+        raise ImportError("pyarrow requires NumPy 2.0 or newer, found 1.26.4")
+
+    monkeypatch.setattr("harmonize_kit.flows.inspect.load_fitted", do_not_fit)
+    code, _, err = run("inspect", tmp_path / "m")
+    assert (code, "bug" in err, "NumPy 2.0 or newer" in err) == (6, False, True)
+
 
 def test_a_log_file_holds_everything(run: Run, features: Path, tmp_path: Path) -> None:
     frame = pd.read_csv(features)
