@@ -32,7 +32,7 @@ STEPS = 2000
 # Where S is blurred and noisy, the way back ends in both, so that the way there learns to restore.
 BY_FAMILY = {
     "noise": {
-        "generator": {"degradation": "measured"},
+        "generator": {"degradation": "measured", "detail_mm": 4},
         "objective": {"cycle": 10, "site_cycle": 0.1, "cycle_field": 0.05},
     }
 }
