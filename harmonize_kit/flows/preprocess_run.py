@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -135,7 +135,7 @@ def _work_through(
                     log.done(outcome.id, outcome.value["made"])
             progress(outcome, kept + number, len(works))
     with writing(folder):
-        notes.make_up(by_id)
+        notes.make_up()
     return keys, failed
 
 
@@ -167,9 +167,6 @@ class _Notes:
         """Note a failure, with the step at which it came, and return it."""
         work, keys = self.works[outcome.id], self._keys(outcome.id)
         stage = outcome.stage
-        if keys[0] and work.journal is None:
-            # Its worker, elsewhere, may have finished some steps before it failed.
-            self.make_up([work.id])
         if not stage and keys[0] and not work.forced:
             # Whoever dies or is stopped says nothing, but what came before is kept.
             stage = work.steps[min(work.count_kept(work.plan_steps()), len(work.steps) - 1)]
@@ -183,9 +180,13 @@ class _Notes:
             self.failures.write(keys[-1], {"id": outcome.id, **document})
         return found
 
-    def make_up(self, ids: Iterable[str]) -> None:
-        """Note the steps of cases that are kept and that nobody could note."""
-        owners, done = {owner_of(case_id): case_id for case_id in ids}, self.journal.done()
+    def make_up(self) -> None:
+        """Note the steps that are kept and that nobody could note.
+
+        Their worker was killed too early, or elsewhere it finished them before its case failed.
+        """
+        owners = {owner_of(case_id): case_id for case_id in self.works}
+        done = self.journal.done()
         for name in (RECORDS, CASES):
             store = ResultStore(self.folder / name)
             for key in store.all_keys():
