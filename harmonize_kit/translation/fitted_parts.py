@@ -30,9 +30,8 @@ def fit_parts(networks: CycleGAN, store: SliceStore) -> None:
         degradation = networks.degradation_of(site)
         if degradation is not None:
             degradation.fit(found)
-        for number, one in enumerate(found, start=1):
-            if place()[0] != 0:
-                break
+        # Of several processes one speaks for all.
+        for number, one in enumerate(found if place()[0] == 0 else (), start=1):
             logger.log(
                 logging.INFO if one.misfit < MISFIT else logging.WARNING,
                 "%s beside %s, modality %d: a blur of %.2f voxels, noise of %.3f; %.1f %% of the "

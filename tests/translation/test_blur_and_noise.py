@@ -61,7 +61,7 @@ def passed(blur: float) -> float:
 
 @pytest.mark.parametrize(("blur", "noise"), list(product((0.0, 0.6, 1.0), (0.0, 0.15))))
 def test_what_was_done_to_one_site_is_told(tmp_path: Path, blur: float, noise: float) -> None:
-    (found,) = measure(store(tmp_path / "s", blur, noise, contrast=0.8), "R", "S")["S"]
+    (found,) = measure(store(tmp_path / "s", blur, noise, contrast=0.8), "R", ["S"])["S"]
     # Of a width below a third of a voxel there is nothing to see, so that what passes is compared.
     assert passed(found.blur) == pytest.approx(passed(blur), abs=0.05)
     assert found.noise == pytest.approx(noise, abs=0.02)
@@ -69,7 +69,7 @@ def test_what_was_done_to_one_site_is_told(tmp_path: Path, blur: float, noise: f
 
 
 def test_of_the_sharper_and_quieter_site_nothing_is_told(tmp_path: Path) -> None:
-    (found,) = measure(store(tmp_path / "s", 0.8, 0.2), "S", "R")["R"]
+    (found,) = measure(store(tmp_path / "s", 0.8, 0.2), "S", ["R"])["R"]
     assert found.blur == 0
     assert found.noise == 0
 
@@ -99,7 +99,7 @@ def test_the_rim_of_a_brain_has_no_part_in_it(tmp_path: Path) -> None:
     y, x = np.ogrid[-1:1:64j, -1:1:64j]
     disc = np.repeat(((y**2 + x**2) < 0.8)[None], SHAPE[0], axis=0)
     # The same rim at both sites would hide a blur that it does not share.
-    (found,) = measure(store(tmp_path / "s", 0.6, 0.1, mask=disc), "R", "S")["S"]
+    (found,) = measure(store(tmp_path / "s", 0.6, 0.1, mask=disc), "R", ["S"])["S"]
     assert found.blur == pytest.approx(0.6, abs=0.08)
     assert found.noise == pytest.approx(0.1, abs=0.02)
 
@@ -131,4 +131,4 @@ def test_heads_too_small_to_tell_by_are_refused(tmp_path: Path) -> None:
     small = np.zeros(SHAPE, dtype=bool)
     small[:, 20:35, 20:60] = True
     with pytest.raises(ConfigError, match="16 x 16 voxels, got none at 'R'"):
-        measure(store(tmp_path / "s", 0.6, 0.1, mask=small), "R", "S")
+        measure(store(tmp_path / "s", 0.6, 0.1, mask=small), "R", ["S"])
